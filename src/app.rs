@@ -3,72 +3,76 @@
 //! Up: log, listening socket, leftovers of a former manager, guard, actors, HTTP server. Down: stop accepting,
 //! drain, stop backends side by side, end. A second signal hurries.
 
-mod configured;
+pub(crate) mod backend_output;
 pub(crate) mod device_check;
-mod ended;
+mod exit;
+mod from_config;
 mod guard;
 mod hours;
 mod label_key;
+mod launchers;
 mod ledger;
-mod notices;
+mod ledger_opening;
+mod notifications;
 mod notify;
-mod opening;
-pub(crate) mod output;
-mod places;
+mod peers;
 mod pods;
 pub(crate) mod programs;
 mod reload;
-mod shared;
 mod signals;
-mod slack;
 mod start;
 mod tree;
+mod trim_memory;
 
-use crate::config::{self, Loaded};
+use crate::config::{self, LoadedConfig};
 use crate::http::{ConfigFile, InForce, Standby};
 use crate::key_store;
 use crate::limits;
 use crate::logging;
-use crate::reload::{Order, Reloads};
+use crate::reload::{ReloadRequest, Reloads};
 use actix_web::dev::ServerHandle;
-pub use ended::Ended;
+pub(crate) use backend_output::common_dir;
+pub use exit::ManagerExit;
 use futures_util::future::join_all;
 use guard::Guard;
-use ledger::Books;
+use ledger::OpenLedger;
 use llm_manager_actors::device_monitor::{Devices, SampleNow};
 use llm_manager_actors::leadership::Leadership;
 use llm_manager_actors::logs::files::LogFiles;
 use llm_manager_actors::model::Verb;
 use llm_manager_actors::supervisor::Child;
-use llm_manager_policy::lifecycle::Urgency;
+use llm_manager_policy::lifecycle::StopUrgency;
 use llm_manager_policy::spec::{ProgramSpec, Spec};
 use llm_manager_process as process;
 use llm_manager_process::LocalLauncher;
-pub(crate) use output::common_dir;
-use signals::{HangUp, Signals};
+use signals::{ReloadSignal, Signals};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tree::Roster;
+use tree::ModelRoster;
 
 /// How long clients may take to read the end of their answers when the program stops.
 const LAST_BYTES: Duration = Duration::from_secs(2);
 
 /// Runs the manager until it is told to stop. An error is ready to be printed.
-pub async fn serve(loaded: Loaded, path: &Path) -> Result<Ended, String> {
+pub async fn serve(loaded: LoadedConfig, path: &Path) -> Result<ManagerExit, String> {
     serve_for(loaded, path, None).await
 }
 
 /// A system that runs the program as its service, and wants to be told when it serves.
-pub(crate) struct System {
+pub(crate) struct ServiceHost {
     /// It shall end.
     pub(crate) stop: CancellationToken,
     pub(crate) ready: Box<dyn FnOnce()>,
 }
 
 /// Runs it until a signal comes, or the system wants it to end.
-pub(crate) async fn serve_for(loaded: Loaded, path: &Path, system: Option<System>) -> Result<Ended, String> {
+pub(crate) async fn serve_for(
+    loaded: LoadedConfig,
+    path: &Path,
+    system: Option<ServiceHost>,
+) -> Result<ManagerExit, String> {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     actix_web::rt::spawn(limits::keep_a_thread());
     let mut spec = loaded.spec;
@@ -83,12 +87,12 @@ pub(crate) async fn serve_for(loaded: Loaded, path: &Path, system: Option<System
     }
     let mut signals = Signals::new(system.as_ref().map(|system| system.stop.clone()));
     actix_web::rt::spawn(process::adopt_orphans());
-    let hang_up = HangUp::new();
+    let hang_up = ReloadSignal::new();
     let (reloads, orders) = Reloads::new(config::version(&loaded.text));
     let file = ConfigFile::new(path.clone(), common, reloads.clone());
     let starting = Starting { path, file, reloads, orders, hang_up };
     let Some(running) = Running::start(&spec, starting, lines, &mut signals).await? else {
-        return Ok(Ended::Stopped);
+        return Ok(ManagerExit::Stopped);
     };
     log::info!("serving {} at {}", models(spec.models.len()), running.address);
     actix_web::rt::spawn(warn_of_missing_devices(spec.clone(), running.devices.clone()));
@@ -140,15 +144,15 @@ struct Starting {
     path: PathBuf,
     file: ConfigFile,
     reloads: Reloads,
-    orders: mpsc::Receiver<Order>,
-    hang_up: HangUp,
+    orders: mpsc::Receiver<ReloadRequest>,
+    hang_up: ReloadSignal,
 }
 
 /// All that must be taken down again.
 struct Running {
     server: ServerHandle,
     served: actix_web::rt::task::JoinHandle<std::io::Result<()>>,
-    roster: Roster,
+    roster: ModelRoster,
     in_force: InForce,
     stopping: CancellationToken,
     restart: CancellationToken,
@@ -157,7 +161,7 @@ struct Running {
     guard: Guard,
     launcher: LocalLauncher,
     devices: Devices,
-    books: Books,
+    books: OpenLedger,
     log_files: Option<LogFiles>,
     leadership: Option<Leadership>,
     /// Dropping it takes the actors down.
@@ -165,18 +169,18 @@ struct Running {
 }
 
 impl Running {
-    async fn until_stopped(mut self, signals: &mut Signals) -> Result<Ended, String> {
+    async fn until_stopped(mut self, signals: &mut Signals) -> Result<ManagerExit, String> {
         let (name, ended) = tokio::select! {
-            name = signals.next() => (name, Ok(Ended::Stopped)),
-            () = self.restart.cancelled() => ("a restart was asked for", Ok(Ended::Restart)),
-            () = self.standby.shutdown.cancelled() => ("asked for through the API", Ok(Ended::Stopped)),
+            name = signals.next() => (name, Ok(ManagerExit::Stopped)),
+            () = self.restart.cancelled() => ("a restart was asked for", Ok(ManagerExit::Restart)),
+            () = self.standby.shutdown.cancelled() => ("asked for through the API", Ok(ManagerExit::Stopped)),
             served = &mut self.served => ("nobody listens any more", Err(unserved(served))),
         };
         log::info!(
             "{name}: no new requests are accepted; running responses may take {} s (a second signal cuts them off)",
             self.roster.timeouts().drain.as_secs()
         );
-        if ended != Ok(Ended::Restart) {
+        if ended != Ok(ManagerExit::Restart) {
             notify::stopping();
         }
         self.stopping.cancel();
@@ -189,10 +193,10 @@ impl Running {
         let hurry = async {
             let name = signals.next().await;
             log::warn!("{name} again: running responses are cut off, and backends are killed");
-            self.stop_models(Urgency::Kill).await;
+            self.stop_models(StopUrgency::Kill).await;
         };
         let orderly = async {
-            self.stop_models(Urgency::Drain).await;
+            self.stop_models(StopUrgency::Drain).await;
             // The backends are gone, and what they said is with the kernel or with a client that does not
             // read. Such a client must not hold the program up.
             tokio::time::sleep(LAST_BYTES).await;
@@ -200,7 +204,7 @@ impl Running {
         // It resolves when the last connection is closed, and holds nobody's backend.
         let closed = async {
             self.server.stop(true).await;
-            self.stop_models(Urgency::Drain).await;
+            self.stop_models(StopUrgency::Drain).await;
         };
         tokio::select! {
             () = closed => (),
@@ -226,8 +230,8 @@ impl Running {
                 self.books.hurry().await;
             }
         }
-        output::finish_captures(&self.in_force.management.now().captures).await;
-        output::finish(self.log_files).await;
+        backend_output::finish_captures(&self.in_force.management.now().captures).await;
+        backend_output::finish(self.log_files).await;
         if self.launcher.has_left_behind() {
             self.guard.take_over();
         } else {
@@ -237,7 +241,7 @@ impl Running {
         ended
     }
 
-    async fn stop_models(&self, urgency: Urgency) {
+    async fn stop_models(&self, urgency: StopUrgency) {
         join_all(self.roster.models().into_iter().map(|model| async move {
             if let Err(refused) = model.operate(Verb::Stop(urgency)).await {
                 log::error!("models/{}: not stopped cleanly: {}", model.spec.name, refused.message);

@@ -13,9 +13,9 @@ mod ledger;
 mod logs;
 mod memory;
 mod notify;
-mod out;
 mod pages;
 mod pause;
+mod print;
 #[cfg(test)]
 mod reference;
 mod remote;
@@ -200,7 +200,7 @@ enum Command {
     Service {
         /// What to do.
         #[command(subcommand)]
-        order: service::Order,
+        order: service::ServiceCommand,
         /// For this user only (Linux).
         #[arg(long, global = true)]
         user: bool,
@@ -215,7 +215,7 @@ enum Command {
     /// Print the completions for a shell.
     Completions(pages::Completions),
     /// Print the man page, or write all of them.
-    Man(pages::Man),
+    Man(pages::ManPages),
     /// Asks processes of Windows to end; started by the manager itself.
     #[command(hide = true)]
     CtrlBreak {
@@ -262,35 +262,37 @@ pub fn main() -> ExitCode {
             Err(refusal) => complain(&refusal.text, checkpoint::exit_code(&refusal)),
         },
         Command::Guard { state_dir, instance } => guard(&state_dir, &instance),
-        Command::Status => remote(path, remote::Order::Status),
-        Command::Start { model } => remote(path, remote::Order::Start(model)),
-        Command::Stop { model, now } => remote(path, remote::Order::Stop(model, now)),
-        Command::Restart { model } => remote(path, remote::Order::Restart(model)),
-        Command::Park { model } => remote(path, remote::Order::Park(model)),
-        Command::Wake { model } => remote(path, remote::Order::Wake(model)),
+        Command::Status => remote(path, remote::RemoteCommand::Status),
+        Command::Start { model } => remote(path, remote::RemoteCommand::Start(model)),
+        Command::Stop { model, now } => remote(path, remote::RemoteCommand::Stop(model, now)),
+        Command::Restart { model } => remote(path, remote::RemoteCommand::Restart(model)),
+        Command::Park { model } => remote(path, remote::RemoteCommand::Park(model)),
+        Command::Wake { model } => remote(path, remote::RemoteCommand::Wake(model)),
         Command::Logs { model, follow, tail, run: None, since: None, grep: None } => {
-            remote(path, remote::Order::Logs { model, follow, tail: tail.unwrap_or(200) })
+            remote(path, remote::RemoteCommand::Logs { model, follow, tail: tail.unwrap_or(200) })
         }
         Command::Logs { model, tail, run, since, grep, .. } => {
             logs::run(path, &logs::LogsOrder { model, run, since, grep, tail })
         }
-        Command::Explain { model, memory } => remote(path, remote::Order::Explain { model, memory }),
-        Command::Queue => remote(path, remote::Order::Queue),
-        Command::Cancel { id } => remote(path, remote::Order::Cancel { id }),
-        Command::Usage(order) => remote(path, remote::Order::Usage(order)),
-        Command::Statement(order) => remote(path, remote::Order::Statement(order)),
-        Command::Rename { old, new, merge } => remote(path, remote::Order::Rename { old, new, merge }),
-        Command::Pause { device, length } => {
-            remote(path, remote::Order::Pause { device, minutes: Some(length) })
+        Command::Explain { model, memory } => remote(path, remote::RemoteCommand::Explain { model, memory }),
+        Command::Queue => remote(path, remote::RemoteCommand::Queue),
+        Command::Cancel { id } => remote(path, remote::RemoteCommand::Cancel { id }),
+        Command::Usage(order) => remote(path, remote::RemoteCommand::Usage(order)),
+        Command::Statement(order) => remote(path, remote::RemoteCommand::Statement(order)),
+        Command::Rename { old, new, merge } => {
+            remote(path, remote::RemoteCommand::Rename { old, new, merge })
         }
-        Command::Resume { device } => remote(path, remote::Order::Pause { device, minutes: None }),
-        Command::Notify(order) => remote(path, remote::Order::Notify(order)),
+        Command::Pause { device, length } => {
+            remote(path, remote::RemoteCommand::Pause { device, minutes: Some(length) })
+        }
+        Command::Resume { device } => remote(path, remote::RemoteCommand::Pause { device, minutes: None }),
+        Command::Notify(order) => remote(path, remote::RemoteCommand::Notify(order)),
         Command::Backup { file } => backup(path, &file),
         Command::Restore { file } => ledger::put_back(path, &file),
         Command::Ledger(order) => ledger::run(path, &order),
         Command::Key(order) => key::run(path, &order),
         Command::Cluster(order) => cluster::run(&order),
-        Command::Tree => remote(path, remote::Order::Tree),
+        Command::Tree => remote(path, remote::RemoteCommand::Tree),
     }
 }
 
@@ -306,9 +308,9 @@ fn serve(path: &Path) -> ExitCode {
     let ended = actix_web::rt::System::new().block_on(app::serve(loaded, path));
     logging::finish();
     match ended {
-        Ok(app::Ended::Stopped) => ExitCode::SUCCESS,
+        Ok(app::ManagerExit::Stopped) => ExitCode::SUCCESS,
         // It comes back only when it has failed.
-        Ok(app::Ended::Restart) => {
+        Ok(app::ManagerExit::Restart) => {
             complain(&format!("llm-manager: it could not start again: {}", process::start_again()), 1)
         }
         Err(error) => complain(&format!("llm-manager: {error}"), 1),
@@ -328,9 +330,9 @@ fn tray(path: &Path, at_login: Option<bool>) -> ExitCode {
     }
 }
 
-fn service(order: service::Order, path: &Path, user: bool) -> ExitCode {
+fn service(order: service::ServiceCommand, path: &Path, user: bool) -> ExitCode {
     #[cfg(windows)]
-    if order == service::Order::Run {
+    if order == service::ServiceCommand::Run {
         return match service::run(path) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => complain(&format!("llm-manager: {error}"), 1),
@@ -366,7 +368,7 @@ fn check(path: &Path) -> ExitCode {
 /// An error in the file is told as `check` tells it, by the same exit code.
 fn reload(path: &Path, dry_run: bool) -> ExitCode {
     match config::load(path) {
-        Ok(_) => remote(path, remote::Order::Reload { dry_run }),
+        Ok(_) => remote(path, remote::RemoteCommand::Reload { dry_run }),
         Err(report) => complain(&format!("{report}\nnothing was changed"), 2),
     }
 }
@@ -374,7 +376,7 @@ fn reload(path: &Path, dry_run: bool) -> ExitCode {
 fn connect(path: &Path, order: &connect::ConnectOrder) -> ExitCode {
     match config::load(path) {
         Ok(mut loaded) => {
-            let dir = app::output::common_dir(&loaded.spec);
+            let dir = app::backend_output::common_dir(&loaded.spec);
             if let Err(error) = key_store::merge(&mut loaded.spec, &dir) {
                 return complain(&format!("llm-manager: {error}"), 1);
             }
@@ -428,7 +430,7 @@ fn guard(state_dir: &Path, instance: &str) -> ExitCode {
     }
 }
 
-fn remote(path: &Path, order: remote::Order) -> ExitCode {
+fn remote(path: &Path, order: remote::RemoteCommand) -> ExitCode {
     let program = match config::load_program(path, &client::KEYS) {
         Ok(program) => program,
         Err(report) => return complain(&report.to_string(), 2),
@@ -441,19 +443,19 @@ fn remote(path: &Path, order: remote::Order) -> ExitCode {
 
 /// Prints to standard output; a reader that has gone away (`| head`) is no error.
 fn say(text: &str) -> ExitCode {
-    out::print(text).map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS)
+    print::print(text).map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS)
 }
 
 /// How a command ends that has failed, unless only its reader had enough.
 fn failed(error: &str) -> ExitCode {
-    if error == out::READER_GONE {
+    if error == print::READER_GONE {
         return ExitCode::SUCCESS;
     }
     complain(&format!("llm-manager: {error}"), 1)
 }
 
 fn complain(text: &str, code: u8) -> ExitCode {
-    logging::say_past_the_log(&out::aside(text));
+    logging::say_past_the_log(&print::aside(text));
     ExitCode::from(code)
 }
 

@@ -1,6 +1,6 @@
 //! The configuration file: read, checked as a whole, and told apart from its mistakes.
 //!
-//! [`load`] gives either a [`Spec`] or a [`Report`] of every problem with key path, line and fix. What the file may
+//! [`load`] gives either a [`Spec`] or a [`ConfigReport`] of every problem with key path, line and fix. What the file may
 //! say is one table (`keys`); [`schema()`] is the same table for editors. `config.example.yaml` is the manual.
 //!
 //! The way of a file: bytes -> `yaml` (a value, and `locate`: the line of each key) -> `validate` (section by
@@ -8,6 +8,7 @@
 
 mod backend;
 mod billing;
+mod common_mistakes;
 mod devices;
 mod edge;
 mod fields;
@@ -15,7 +16,7 @@ mod file;
 mod hours;
 pub(crate) mod key_specs;
 mod keys;
-mod locate;
+mod line_index;
 mod models;
 mod modes;
 mod notify;
@@ -25,14 +26,13 @@ mod pods;
 mod problem;
 mod replicas;
 mod schema;
-mod shared;
-mod slips;
-mod source;
+mod several_managers;
 pub(crate) mod suggest;
 mod syntax;
 mod validate;
 mod values;
 mod yaml;
+mod yaml_document;
 
 #[cfg(test)]
 mod example_tests;
@@ -46,8 +46,8 @@ use std::path::{Path, PathBuf};
 use llm_manager_policy::spec::{ProgramSpec, Spec};
 
 pub(crate) use file::real as real_path;
-pub use file::{Present, Unsaved, check, read, save, version};
-pub use problem::{Problem, Report, Severity};
+pub use file::{Present, SaveError, check, read, save, version};
+pub use problem::{ConfigProblem, ConfigReport, Severity};
 pub use schema::schema;
 
 /// The variable of the command line's own environment that holds the key which it sends. It is withheld from backends.
@@ -55,11 +55,11 @@ pub(crate) const CLIENT_KEY: &str = "LLM_MANAGER_API_KEY";
 
 /// A configuration that is free of errors.
 #[derive(Clone, Debug)]
-pub struct Loaded {
+pub struct LoadedConfig {
     /// What the file asks for, with defaults filled in.
     pub spec: Spec,
     /// What is allowed but probably not meant; often empty.
-    pub warnings: Report,
+    pub warnings: ConfigReport,
     /// The file as it was read.
     pub text: String,
 }
@@ -68,10 +68,10 @@ pub struct Loaded {
 ///
 /// # Errors
 /// Everything that is wrong with the file, warnings included.
-pub fn load(path: &Path) -> Result<Loaded, Report> {
+pub fn load(path: &Path) -> Result<LoadedConfig, ConfigReport> {
     match std::fs::read(path) {
         Ok(bytes) => parse(&bytes, path),
-        Err(error) => Err(Report::new(path, vec![unreadable(path, &error)])),
+        Err(error) => Err(ConfigReport::new(path, vec![unreadable(path, &error)])),
     }
 }
 
@@ -80,10 +80,11 @@ pub fn load(path: &Path) -> Result<Loaded, Report> {
 ///
 /// # Errors
 /// Everything that is wrong with these keys, or with the file as a whole.
-pub fn load_program(path: &Path, keys: &[&str]) -> Result<ProgramSpec, Report> {
-    let bytes = std::fs::read(path).map_err(|error| Report::new(path, vec![unreadable(path, &error)]))?;
+pub fn load_program(path: &Path, keys: &[&str]) -> Result<ProgramSpec, ConfigReport> {
+    let bytes =
+        std::fs::read(path).map_err(|error| ConfigReport::new(path, vec![unreadable(path, &error)]))?;
     let (spec, mut report) = examine(&bytes, path)?;
-    let matters = |problem: &Problem| {
+    let matters = |problem: &ConfigProblem| {
         let within = |whole: &str| {
             problem
                 .path
@@ -108,20 +109,21 @@ pub fn operator_key(path: &Path) -> Option<String> {
 ///
 /// # Errors
 /// The file can't be read, or is no YAML.
-pub fn load_any(path: &Path) -> Result<Spec, Report> {
-    let bytes = std::fs::read(path).map_err(|error| Report::new(path, vec![unreadable(path, &error)]))?;
+pub fn load_any(path: &Path) -> Result<Spec, ConfigReport> {
+    let bytes =
+        std::fs::read(path).map_err(|error| ConfigReport::new(path, vec![unreadable(path, &error)]))?;
     examine(&bytes, path).map(|(spec, _)| spec)
 }
 
 /// The same of a text that isn't in the file yet.
-pub fn any_of(text: &str, path: &Path) -> Result<Spec, Report> {
+pub fn any_of(text: &str, path: &Path) -> Result<Spec, ConfigReport> {
     examine(text.as_bytes(), path).map(|(spec, ..)| spec)
 }
 
 /// What holds when the file at `path` says nothing.
 pub fn defaults(path: &Path) -> Spec {
     let base_dir = base_dir(path);
-    let lines = locate::Lines::default();
+    let lines = line_index::LineIndex::default();
     let mut walk = fields::Walk { lines: &lines, base_dir: &base_dir, problems: Vec::new() };
     validate::spec(&mut walk, &serde_yaml::Value::Null)
 }
@@ -136,18 +138,18 @@ pub fn is_model_key(name: &str) -> bool {
 ///
 /// # Errors
 /// Everything that is wrong with the text, warnings included.
-pub fn parse(bytes: &[u8], path: &Path) -> Result<Loaded, Report> {
+pub fn parse(bytes: &[u8], path: &Path) -> Result<LoadedConfig, ConfigReport> {
     let (spec, report, text) = examine_with(bytes, path, |walk, spec| {
         if let Some(tls) = &spec.program.tls {
             edge::certificate(walk, tls);
         }
     })?;
     let has_error = report.problems.iter().any(|problem| problem.severity == Severity::Error);
-    if has_error { Err(report) } else { Ok(Loaded { spec, warnings: report, text }) }
+    if has_error { Err(report) } else { Ok(LoadedConfig { spec, warnings: report, text }) }
 }
 
 /// A spec of what is right in the file, and all that is wrong with it. Fails if it is no YAML at all.
-fn examine(bytes: &[u8], path: &Path) -> Result<(Spec, Report), Report> {
+fn examine(bytes: &[u8], path: &Path) -> Result<(Spec, ConfigReport), ConfigReport> {
     examine_with(bytes, path, |_, _| ()).map(|(spec, report, _)| (spec, report))
 }
 
@@ -156,13 +158,13 @@ fn examine_with(
     bytes: &[u8],
     path: &Path,
     look: impl FnOnce(&mut fields::Walk<'_>, &Spec),
-) -> Result<(Spec, Report, String), Report> {
-    let parsed = yaml::parse(bytes).map_err(|problems| Report::new(path, problems))?;
+) -> Result<(Spec, ConfigReport, String), ConfigReport> {
+    let parsed = yaml::parse(bytes).map_err(|problems| ConfigReport::new(path, problems))?;
     let base_dir = base_dir(path);
     let mut walk = fields::Walk { lines: &parsed.lines, base_dir: &base_dir, problems: parsed.problems };
     let spec = validate::spec(&mut walk, &parsed.value);
     look(&mut walk, &spec);
-    Ok((spec, Report::new(path, walk.problems), parsed.text))
+    Ok((spec, ConfigReport::new(path, walk.problems), parsed.text))
 }
 
 /// The absolute folder of the file at `path`.
@@ -172,7 +174,7 @@ fn base_dir(path: &Path) -> PathBuf {
     absolute.parent().map(Path::to_owned).unwrap_or_default()
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
+fn unreadable(path: &Path, error: &std::io::Error) -> ConfigProblem {
     let way_out = "name another file with `--config FILE`, or have `llm-manager init` write one for the models on this machine";
     let (message, hint) = match error.kind() {
         std::io::ErrorKind::NotFound => ("there is no such file".to_owned(), way_out),
@@ -182,5 +184,5 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
             "check the permissions of the file and of the folders above it",
         ),
     };
-    Problem::of_file(None, message, Some(hint.to_owned()))
+    ConfigProblem::of_file(None, message, Some(hint.to_owned()))
 }

@@ -5,17 +5,17 @@
 
 mod access;
 mod api;
-mod base;
+mod base_path;
 mod connection;
 mod error;
-mod find;
+mod find_model;
 mod gateway;
 mod peer;
 mod pipeline;
+mod requester;
 mod route;
 mod standby;
 mod state;
-mod who;
 mod wings;
 
 pub use access::Access;
@@ -24,17 +24,17 @@ pub use access::entrance::Entrance;
 pub use access::hosts::Hosts;
 pub use access::keys::Keys;
 pub use access::sessions::Sessions;
+pub use api::broadcast::EventBroadcast;
 pub use api::config::ConfigFile;
 pub use api::management::Management;
-pub use api::pulse::Pulse;
-pub use error::{ApiError, Kind};
+pub use error::{ApiError, ApiErrorKind};
 pub use gateway::forwarding::Forwarding;
 pub use gateway::worker::Gateways;
 pub use standby::Standby;
-pub use state::{Current, Now};
+pub use state::{Current, RequestState};
 pub use wings::{InForce, Wings};
 
-use access::wrong::WrongKeys;
+use access::wrong_keys::WrongKeys;
 use actix_http::error::DispatchError;
 use actix_http::{Extensions, HttpService, Protocol, Request};
 use actix_server::Server;
@@ -43,9 +43,9 @@ use actix_service::{
 };
 use actix_web::dev::AppConfig;
 use actix_web::{App, web};
-use connection::Connection;
+use connection::ClientConnection;
 use gateway::serve;
-use gateway::stray::Strays;
+use gateway::unrouted::Strays;
 use llm_manager_policy::spec::ProgramSpec;
 use pipeline::Pipeline;
 use std::io;
@@ -66,13 +66,13 @@ const LONGEST_SHUTDOWN: Duration = Duration::from_secs(8 * 24 * 3600);
 const LINGER: Duration = Duration::from_secs(1);
 
 /// What the handlers are given; each takes only what it needs.
-pub struct Parts {
+pub struct HttpInputs {
     /// What the wings are given.
     pub in_force: InForce,
     /// The configuration's file.
     pub config: ConfigFile,
     /// What happens, for those who watch.
-    pub pulse: Pulse,
+    pub pulse: EventBroadcast,
     /// The actors that forward requests, one for each worker.
     pub gateways: Gateways,
 }
@@ -80,16 +80,16 @@ pub struct Parts {
 /// Opens the port; the answer makes the server, which serves once it is polled. An error is ready to be
 /// printed.
 pub fn bind(
-    parts: Parts,
+    parts: HttpInputs,
     program: &ProgramSpec,
     tls: Option<TlsAcceptor>,
 ) -> Result<impl FnOnce() -> Server, String> {
-    let Parts { in_force, config, pulse, gateways } = parts;
+    let HttpInputs { in_force, config, pulse, gateways } = parts;
     let (host, port, write_timeout) = (program.host.as_str(), program.port, program.client_write_timeout);
     let base: Arc<str> = program.base_path.as_str().into();
     let config = web::Data::new(config);
     let (pulse, strays) = (web::Data::new(pulse), web::Data::new(Strays::default()));
-    let (watched, feeding) = (in_force.management.clone(), Pulse::clone(&pulse));
+    let (watched, feeding) = (in_force.management.clone(), EventBroadcast::clone(&pulse));
     let gateways = web::Data::new(gateways);
     let builder = Server::build()
         .workers(gateways.workers())
@@ -131,7 +131,7 @@ pub fn bind(
             .client_disconnect_timeout(LINGER)
             // Otherwise a client that has gone is not noticed before the backend answers.
             .h1_allow_half_closed(false)
-            .on_connect_ext(|connection: &Connection, data: &mut Extensions| {
+            .on_connect_ext(|connection: &ClientConnection, data: &mut Extensions| {
                 data.insert(connection.pace());
                 data.insert(connection.pipeline());
             })
@@ -139,7 +139,7 @@ pub fn bind(
                 map_config(app, |()| AppConfig::default()),
                 move |mut request: Request, service| {
                     Pipeline::begin(&mut request);
-                    base::take_off(&mut request, &base);
+                    base_path::take_off(&mut request, &base);
                     service.call(request)
                 },
             ));
@@ -148,11 +148,12 @@ pub fn bind(
             let tls = tls.clone();
             async move {
                 let peer = stream.peer_addr().ok();
-                let connection = Connection::accept(stream, write_timeout, tls).await.map_err(|error| {
-                    let from = peer.map_or_else(String::new, |peer| format!(" from {}", peer.ip()));
-                    log::debug!("tls: a connection{from} failed: {error}");
-                    DispatchError::Io(error)
-                })?;
+                let connection =
+                    ClientConnection::accept(stream, write_timeout, tls).await.map_err(|error| {
+                        let from = peer.map_or_else(String::new, |peer| format!(" from {}", peer.ip()));
+                        log::debug!("tls: a connection{from} failed: {error}");
+                        DispatchError::Io(error)
+                    })?;
                 Ok::<_, DispatchError>((connection, Protocol::Http1, peer))
             }
         })

@@ -36,7 +36,7 @@ pub(crate) enum Unchanged {
 /// What is asked for of a new key.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, clap::Args)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Wanted {
+pub(crate) struct NewKey {
     /// By which reports and limits know it.
     pub(crate) name: String,
     /// infer, read, operate or admin; may be given several times. Default: infer.
@@ -105,7 +105,7 @@ fn moment(text: &str) -> Result<Timestamp, String> {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Stored {
-    key: Wanted,
+    key: NewKey,
     sha256: String,
     made_at: Timestamp,
 }
@@ -115,7 +115,7 @@ struct Contents {
     keys: Vec<Stored>,
 }
 
-impl Wanted {
+impl NewKey {
     /// The same for the rest of the program, or everything that is wrong with it.
     fn spec(&self, secret: [u8; 32]) -> Result<KeySpec, String> {
         let mut wrong = Vec::new();
@@ -230,7 +230,7 @@ pub(crate) fn merge(spec: &mut Spec, state_dir: &Path) -> Result<(), String> {
 }
 
 /// Makes a key; answers its secret. Blocks.
-pub(crate) fn add(state_dir: &Path, wanted: &Wanted, taken: &[String]) -> Result<String, Unchanged> {
+pub(crate) fn add(state_dir: &Path, wanted: &NewKey, taken: &[String]) -> Result<String, Unchanged> {
     let (secret, hash) = fresh()?;
     wanted.spec(hash).map_err(Unchanged::Wrong)?;
     // Those that are kept expire in time; a new one that opens nothing is a slip.

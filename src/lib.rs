@@ -7,6 +7,7 @@
 pub mod app;
 pub mod cli;
 pub mod config;
+mod csv_export;
 pub mod http;
 mod key_store;
 mod limits;
@@ -15,7 +16,6 @@ mod logging;
 mod reference;
 mod reload;
 mod service;
-mod sheet;
 mod sse;
 mod tls;
 mod traces;

@@ -11,12 +11,12 @@ use arc_swap::ArcSwap;
 use env_logger::{Builder, Env, Target, WriteStyle};
 use file::Rotating;
 pub(crate) use line::Finished;
-use line::Format;
-use llm_manager_actors::Live;
+use line::LogFormat;
+use llm_manager_actors::ActorRef;
 use llm_manager_actors::logs::{Append, LogHub, LogLine, MANAGER, manager_line};
 use llm_manager_policy::spec::{LogFileSpec, ProgramSpec};
 use log::{Level, Log, Metadata, Record};
-use outlet::Outlet;
+use outlet::LogWriter;
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
@@ -30,7 +30,7 @@ const QUEUE_LINES: usize = 4096;
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The one way to standard error, for the end of the program.
-static OUTLET: OnceLock<Outlet> = OnceLock::new();
+static OUTLET: OnceLock<LogWriter> = OnceLock::new();
 
 /// The logger.
 static TEE: OnceLock<Tee> = OnceLock::new();
@@ -39,14 +39,14 @@ static TEE: OnceLock<Tee> = OnceLock::new();
 struct Sinks {
     /// Decides what is logged, and writes it to standard error as text.
     text: env_logger::Logger,
-    format: Format,
+    format: LogFormat,
     file: Option<FileSink>,
 }
 
 /// The way to the log's file.
 struct FileSink {
     spec: LogFileSpec,
-    outlet: Outlet,
+    outlet: LogWriter,
     text: env_logger::Logger,
 }
 
@@ -68,7 +68,7 @@ impl Tee {
             if text.chars().any(is_obeyed) { printable(&text).into() } else { text.as_str().into() };
         let (level, target) = (record.level(), record.target());
         match sinks.format {
-            Format::Text => {
+            LogFormat::Text => {
                 let mut safe = Record::builder();
                 let args = format_args!("{words}");
                 let safe = safe.level(level).target(target).args(args).build();
@@ -77,7 +77,7 @@ impl Tee {
                     file.text.log(&safe);
                 }
             }
-            Format::Json => {
+            LogFormat::Json => {
                 let line = line::json(level, target, &words, request);
                 if let Some(file) = &sinks.file {
                     file.outlet.hand_over(line.clone().into_bytes());
@@ -157,7 +157,7 @@ fn printable(text: &str) -> String {
 }
 
 /// The lines that wait for the hub.
-pub(crate) struct Lines(mpsc::Receiver<LogLine>);
+pub(crate) struct LogQueue(mpsc::Receiver<LogLine>);
 
 /// The filter is read by `directives`; env_logger reads the rest (`RUST_LOG_STYLE`).
 const NO_VARIABLE: &str = "LLM_MANAGER_NO_SUCH_FILTER";
@@ -224,7 +224,7 @@ fn logger(level: &str, target: Target, colours: bool) -> (env_logger::Logger, Ve
 
 /// Where lines go by this configuration; what was there before goes on if it is the same.
 fn sinks(program: &ProgramSpec, before: Option<&Sinks>) -> (Sinks, Vec<String>) {
-    let format = if program.log_json { Format::Json } else { Format::Text };
+    let format = if program.log_json { LogFormat::Json } else { LogFormat::Text };
     // A pipe has no colours of its own accord; the terminal at its end may.
     let colours =
         io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
@@ -240,7 +240,7 @@ fn sinks(program: &ProgramSpec, before: Option<&Sinks>) -> (Sinks, Vec<String>) 
         let same = before.filter(|before| before.format == format).and_then(|before| before.file.as_ref());
         let outlet = match same.filter(|same| same.spec == *spec) {
             Some(same) => Ok(same.outlet.clone()),
-            None => Outlet::start(Rotating::new(spec.clone(), format), move |lost| {
+            None => LogWriter::start(Rotating::new(spec.clone(), format), move |lost| {
                 format.note(&format!("({lost} log lines are missing here: the disk was too slow for them)"))
             }),
         };
@@ -258,18 +258,18 @@ fn sinks(program: &ProgramSpec, before: Option<&Sinks>) -> (Sinks, Vec<String>) 
 }
 
 /// Installs the logger; from here on `log::info!` and the others work. An error is ready to be printed.
-pub(crate) fn install(program: &ProgramSpec) -> Result<Lines, String> {
+pub(crate) fn install(program: &ProgramSpec) -> Result<LogQueue, String> {
     // Later it would only be told; now somebody sits before it.
     if let Some(LogFileSpec { path, .. }) = &program.log_file {
         file::open(path).map_err(|error| {
             format!("can't write the log to {} (`program.log_file`): {error}", path.display())
         })?;
     }
-    let format = if program.log_json { Format::Json } else { Format::Text };
+    let format = if program.log_json { LogFormat::Json } else { LogFormat::Text };
     let unread = move |lost| {
         format.note(&format!("({lost} log lines are missing here: standard error was not being read)"))
     };
-    if let Ok(outlet) = Outlet::start(io::stderr(), unread) {
+    if let Ok(outlet) = LogWriter::start(io::stderr(), unread) {
         // Set once, as the logger is.
         let _ = OUTLET.set(outlet);
     }
@@ -288,7 +288,7 @@ pub(crate) fn install(program: &ProgramSpec) -> Result<Lines, String> {
         let thread = std::thread::current();
         log::error!("thread {}: {panic}", thread.name().unwrap_or("without a name"));
     }));
-    Ok(Lines(lines))
+    Ok(LogQueue(lines))
 }
 
 /// Another `log_level`, `log_format` or `log_file` from now on.
@@ -316,7 +316,9 @@ pub(crate) fn finish() {
 pub(crate) fn say_past_the_log(text: &str) {
     // The lines before it first.
     finish();
-    if let Ok(mut outlet) = Outlet::start(io::stderr(), |lost| format!("({lost} lines are missing here)\n")) {
+    if let Ok(mut outlet) =
+        LogWriter::start(io::stderr(), |lost| format!("({lost} lines are missing here)\n"))
+    {
         // An outlet never fails to take a line.
         let _ = outlet.write_all(format!("{text}\n").as_bytes());
         outlet.drain(LAST_WORDS);
@@ -326,7 +328,7 @@ pub(crate) fn say_past_the_log(text: &str) {
 }
 
 /// Carries the lines to the hub, for as long as the program runs.
-pub(crate) async fn feed(mut lines: Lines, hub: Live<LogHub>) {
+pub(crate) async fn feed(mut lines: LogQueue, hub: ActorRef<LogHub>) {
     let source: Arc<str> = MANAGER.into();
     let mut batch = Vec::new();
     while lines.0.recv_many(&mut batch, 256).await > 0 {

@@ -1,7 +1,7 @@
 //! `llm-manager service`: the manager as a service of the system, which starts it with the machine and again after
 //! a crash. On Linux a unit of systemd, on Windows a service.
 
-mod done;
+mod outcome;
 #[cfg(target_os = "linux")]
 mod systemd;
 #[cfg(target_os = "linux")]
@@ -11,7 +11,7 @@ mod windows;
 
 use crate::config;
 use clap::Subcommand;
-pub(crate) use done::Done;
+pub(crate) use outcome::ServiceOutcome;
 use std::path::Path;
 #[cfg(target_os = "linux")]
 use systemd as here;
@@ -23,7 +23,7 @@ pub(crate) use windows::run;
 
 /// What `service` can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
-pub(crate) enum Order {
+pub(crate) enum ServiceCommand {
     /// Install the service; it starts with the machine.
     Install,
     /// Stop and remove the service; configuration and data stay.
@@ -40,19 +40,21 @@ pub(crate) enum Order {
 }
 
 /// Carries an order out. `user`: for this user only, where the system has such services.
-pub(crate) fn obey(order: Order, config: &Path, user: bool) -> Result<Done, String> {
+pub(crate) fn obey(order: ServiceCommand, config: &Path, user: bool) -> Result<ServiceOutcome, String> {
     let config = std::path::absolute(config).map_err(|error| format!("{}: {error}", config.display()))?;
     match order {
-        Order::Install => {
+        ServiceCommand::Install => {
             // It would fail again and again otherwise, where nobody looks.
             let loaded = config::load(&config).map_err(|report| report.to_string())?;
             here::install(&config, &loaded.spec, user)
         }
-        Order::Uninstall => here::uninstall(user),
-        Order::Start => here::start(user),
-        Order::Stop => here::stop(user),
-        Order::Status => here::status(user),
-        Order::Run => Err("the system starts this; use `llm-manager serve` in a terminal".to_owned()),
+        ServiceCommand::Uninstall => here::uninstall(user),
+        ServiceCommand::Start => here::start(user),
+        ServiceCommand::Stop => here::stop(user),
+        ServiceCommand::Status => here::status(user),
+        ServiceCommand::Run => {
+            Err("the system starts this; use `llm-manager serve` in a terminal".to_owned())
+        }
     }
 }
 
@@ -62,28 +64,28 @@ mod here {
     use llm_manager_policy::spec::Spec;
     use std::path::Path;
 
-    fn none() -> Result<Done, String> {
+    fn none() -> Result<ServiceOutcome, String> {
         Err("no kind of service is known for this system: have its own supervisor run `llm-manager serve`"
             .to_owned())
     }
 
-    pub(super) fn install(_config: &Path, _spec: &Spec, _user: bool) -> Result<Done, String> {
+    pub(super) fn install(_config: &Path, _spec: &Spec, _user: bool) -> Result<ServiceOutcome, String> {
         none()
     }
 
-    pub(super) fn uninstall(_user: bool) -> Result<Done, String> {
+    pub(super) fn uninstall(_user: bool) -> Result<ServiceOutcome, String> {
         none()
     }
 
-    pub(super) fn start(_user: bool) -> Result<Done, String> {
+    pub(super) fn start(_user: bool) -> Result<ServiceOutcome, String> {
         none()
     }
 
-    pub(super) fn stop(_user: bool) -> Result<Done, String> {
+    pub(super) fn stop(_user: bool) -> Result<ServiceOutcome, String> {
         none()
     }
 
-    pub(super) fn status(_user: bool) -> Result<Done, String> {
+    pub(super) fn status(_user: bool) -> Result<ServiceOutcome, String> {
         none()
     }
 }

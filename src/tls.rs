@@ -30,12 +30,12 @@ fn provider() -> Arc<CryptoProvider> {
 
 /// One of the two files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Which {
+pub(crate) enum TlsFile {
     Certificate,
     Key,
 }
 
-impl Which {
+impl TlsFile {
     /// Its key in `program.tls`.
     pub(crate) fn key(self) -> &'static str {
         match self {
@@ -47,9 +47,9 @@ impl Which {
 
 /// What is wrong with one of the two files.
 #[derive(Debug)]
-pub(crate) struct Wrong {
+pub(crate) struct TlsFileError {
     /// Which one.
-    pub(crate) file: Which,
+    pub(crate) file: TlsFile,
     /// Where it is.
     pub(crate) path: String,
     pub(crate) why: String,
@@ -57,13 +57,13 @@ pub(crate) struct Wrong {
     pub(crate) is_denied: bool,
 }
 
-impl Wrong {
-    fn new(file: Which, path: &Path, why: &dyn Display) -> Self {
+impl TlsFileError {
+    fn new(file: TlsFile, path: &Path, why: &dyn Display) -> Self {
         Self { file, path: path.display().to_string(), why: why.to_string(), is_denied: false }
     }
 
     /// A PEM file's errors, in words that say what it should be.
-    fn of_pem(file: Which, path: &Path, error: &pem::Error) -> Self {
+    fn of_pem(file: TlsFile, path: &Path, error: &pem::Error) -> Self {
         let is_denied =
             matches!(error, pem::Error::Io(error) if error.kind() == io::ErrorKind::PermissionDenied);
         let why = match error {
@@ -75,29 +75,29 @@ impl Wrong {
     }
 }
 
-impl Display for Wrong {
+impl Display for TlsFileError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} (`program.tls.{}`): {}", self.path, self.file.key(), self.why)
     }
 }
 
 /// The certificates of a file.
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Wrong> {
-    let wrong = |error: &dyn Display| Wrong::new(Which::Certificate, path, error);
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsFileError> {
+    let wrong = |error: &dyn Display| TlsFileError::new(TlsFile::Certificate, path, error);
     let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
     match found {
         Ok(found) if found.is_empty() => Err(wrong(&"there is no certificate in it: it must be a PEM file")),
         Ok(found) => Ok(found),
-        Err(error) => Err(Wrong::of_pem(Which::Certificate, path, &error)),
+        Err(error) => Err(TlsFileError::of_pem(TlsFile::Certificate, path, &error)),
     }
 }
 
 /// Reads both files. Blocks.
-pub(crate) fn read(spec: &TlsSpec) -> Result<Arc<CertifiedKey>, Wrong> {
+pub(crate) fn read(spec: &TlsSpec) -> Result<Arc<CertifiedKey>, TlsFileError> {
     let chain = certificates(&spec.cert)?;
-    let wrong = |error: &dyn Display| Wrong::new(Which::Key, &spec.key, error);
+    let wrong = |error: &dyn Display| TlsFileError::new(TlsFile::Key, &spec.key, error);
     let key = PrivateKeyDer::from_pem_file(&spec.key)
-        .map_err(|error| Wrong::of_pem(Which::Key, &spec.key, &error))?;
+        .map_err(|error| TlsFileError::of_pem(TlsFile::Key, &spec.key, &error))?;
     let key = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| match error {
         Error::InconsistentKeys(_) => wrong(&format!("it is not the key of {}", spec.cert.display())),
         error => wrong(&error),
@@ -106,31 +106,31 @@ pub(crate) fn read(spec: &TlsSpec) -> Result<Arc<CertifiedKey>, Wrong> {
 }
 
 /// When the first certificate of the file ends. Blocks.
-pub(crate) fn ends_at(path: &Path) -> Result<Timestamp, Wrong> {
-    let wrong = |error: &dyn Display| Wrong::new(Which::Certificate, path, error);
+pub(crate) fn ends_at(path: &Path) -> Result<Timestamp, TlsFileError> {
+    let wrong = |error: &dyn Display| TlsFileError::new(TlsFile::Certificate, path, error);
     let certificate = certificates(path)?.swap_remove(0);
     validity::not_after(&certificate).ok_or_else(|| wrong(&"it is no X.509 certificate"))
 }
 
 /// The certificate that clients are shown.
-pub(crate) struct Shown {
+pub(crate) struct ServerCertificate {
     spec: TlsSpec,
     key: ArcSwap<CertifiedKey>,
 }
 
-impl std::fmt::Debug for Shown {
+impl std::fmt::Debug for ServerCertificate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Shown").field(&self.spec.cert).finish()
     }
 }
 
-impl ResolvesServerCert for Shown {
+impl ResolvesServerCert for ServerCertificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(self.key.load_full())
     }
 }
 
-impl Shown {
+impl ServerCertificate {
     /// Reads the files. Blocks.
     pub(crate) fn read(spec: &TlsSpec) -> Result<Arc<Self>, String> {
         Ok(Arc::new(Self {

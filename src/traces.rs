@@ -15,7 +15,7 @@ pub(crate) use absent::{Trace, Tracer};
 #[cfg(feature = "otel")]
 pub(crate) use tracer::{Trace, Tracer};
 
-use llm_manager_actors::model::Trace as Start;
+use llm_manager_actors::model::StartTrace as Start;
 use llm_manager_ledger::RequestRow;
 
 /// Whether this program was built with them.
@@ -23,7 +23,7 @@ pub(crate) const BUILT_IN: bool = cfg!(feature = "otel");
 
 /// A request that has ended.
 #[cfg_attr(not(feature = "otel"), expect(dead_code, reason = "nobody reads it without the feature"))]
-pub(crate) struct Ended<'a> {
+pub(crate) struct EndedRequest<'a> {
     pub(crate) row: &'a RequestRow,
     pub(crate) method: &'a str,
     pub(crate) endpoint: &'a str,

@@ -10,6 +10,8 @@ mod arrows;
 mod book;
 #[path = "house_rules/faults.rs"]
 mod faults;
+#[path = "house_rules/names.rs"]
+mod names;
 
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};

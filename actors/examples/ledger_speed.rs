@@ -14,10 +14,10 @@
 
 use actix::Actor;
 use jiff::tz::TimeZone;
-use llm_manager_actors::billing::{Billing, Close, Flush, Settings, start};
+use llm_manager_actors::billing::{Billing, BillingSettings, CloseLedger, Flush, start};
 use llm_manager_ledger::{
     Bucket, Dimension, Filter, Generator, Labels, LedgerReader, Location, Outcome, PageQuery, RequestRow,
-    StoreError, Tokens, UsageSource, now_us,
+    StoreError, TokenCounts, UsageSource, now_us,
 };
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -52,11 +52,11 @@ fn row(nth: u64, ended: i64, kinds: u64) -> RequestRow {
         first_byte_us: Some(duration / 5),
         status: if wrong { 502 } else { 200 },
         outcome: if wrong { Outcome::BackendError } else { Outcome::Ok },
-        tokens: Tokens {
+        tokens: TokenCounts {
             input: Some(pick(40, 8000).cast_signed()),
             cached: Some(pick(41, 4000).cast_signed()),
             output: Some(pick(42, 900).cast_signed()),
-            ..Tokens::default()
+            ..TokenCounts::default()
         },
         usage_source: UsageSource::Backend,
         ..RequestRow::default()
@@ -73,8 +73,8 @@ fn cpu() -> Duration {
 
 /// Through the handle and the actor, as in the program. The rows are made before.
 async fn record(location: &Location, folder: PathBuf, rows: u64, kinds: u64) {
-    let (ledger, _) = start(&Settings::new(location.clone(), folder), "bench").unwrap();
-    let billing = Billing::new(&ledger, Settings::new(location.clone(), PathBuf::new())).start();
+    let (ledger, _) = start(&BillingSettings::new(location.clone(), folder), "bench").unwrap();
+    let billing = Billing::new(&ledger, BillingSettings::new(location.clone(), PathBuf::new())).start();
     billing.send(Flush).await.unwrap().unwrap();
     let now = now_us();
     let ready: Vec<RequestRow> = (0..rows).map(|nth| row(nth, now + nth.cast_signed() * 20, kinds)).collect();
@@ -91,7 +91,7 @@ async fn record(location: &Location, folder: PathBuf, rows: u64, kinds: u64) {
     billing.send(Flush).await.unwrap().unwrap();
     let (wall, used) = (begun.elapsed(), cpu() - begun_cpu);
     let status = ledger.status();
-    billing.send(Close).await.unwrap().unwrap();
+    billing.send(CloseLedger).await.unwrap().unwrap();
     // A batch that takes longer than the tenth of a second is copied to the overflow file, and is in the ledger all the same.
     assert_eq!((status.written, status.lost, status.rejected), (rows, 0, 0), "{status:?}");
     assert_eq!(status.duplicates, status.spilled, "{status:?}");
@@ -230,7 +230,7 @@ fn main() -> ExitCode {
             "record" => record(&location, folder, count, number(3).unwrap_or(KINDS)).await,
             "fill" => fill(&location, count),
             _ => {
-                let (ledger, _) = start(&Settings::new(location.clone(), folder), "bench").unwrap();
+                let (ledger, _) = start(&BillingSettings::new(location.clone(), folder), "bench").unwrap();
                 let storage = ledger.reader().storage().await.unwrap();
                 eprintln!("on the disk: {} MB", storage.total_bytes >> 20);
                 report(ledger.reader(), usize::try_from(count).unwrap_or(1).max(1)).await;

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use actix::Actor;
-use llm_manager_actors::device_monitor::{Devices, Pace, Settings};
+use llm_manager_actors::device_monitor::{Devices, MonitorSettings, PollRate};
 use llm_manager_actors::feeds::Feed;
 use llm_manager_actors::supervisor::Supervisor;
 use llm_manager_devices::Registry;
@@ -62,9 +62,9 @@ fn main() {
 
 fn measure(name: &str, registry: Registry, seconds: u64) {
     actix_rt::System::new().block_on(async {
-        let settings = Settings { fast: Duration::from_secs(1) / HURRY, ..Settings::default() };
+        let settings = MonitorSettings { fast: Duration::from_secs(1) / HURRY, ..MonitorSettings::default() };
         let devices = Devices::new(settings, registry);
-        devices.set_pace(Pace::Fast);
+        devices.set_pace(PollRate::Fast);
         let _root = Supervisor::new("", vec![devices.child_spec()], Feed::new()).start();
         actix_rt::time::sleep(Duration::from_millis(500)).await;
         let (cpu, children, looks) = (own_cpu(), children_cpu(), devices.latest().sequence);

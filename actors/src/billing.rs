@@ -6,13 +6,14 @@
 //! to the overflow file instead, which is played back later; every row has a key, so nothing counts twice.
 
 mod actor;
-mod configured;
-mod hand;
+mod borrowed_run;
+mod config_plans;
+mod database_thread;
 mod handle;
+mod job_messages;
 mod jobs;
-mod lent;
-mod lost;
-mod orders;
+mod lost_events;
+mod maintenance;
 mod overflow;
 mod prices;
 mod rejected;
@@ -21,13 +22,12 @@ mod run;
 mod start;
 #[cfg(test)]
 mod tests;
-mod tools;
 mod work;
 
-pub use actor::{Billing, Close, Flush};
-pub use handle::{Ledger, Status};
+pub use actor::{Billing, CloseLedger, Flush};
+pub use handle::{Ledger, LedgerStatus};
 pub use jobs::{DeleteModel, ReadPrices, RenameModel, SetPlan};
+pub use maintenance::{Replayed, replay_rejected, retain_now};
 pub use prices::Prices;
 pub use run::{OpenRun, RunEnd, RunStart};
-pub use start::{Settings, start};
-pub use tools::{Replayed, replay_rejected, retain_now};
+pub use start::{BillingSettings, start};

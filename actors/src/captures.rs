@@ -1,24 +1,23 @@
 //! Captures: what clients sent and backends answered, kept for a while where a model says `capture: true`.
 //!
-//! A request gathers its own (`Draft`), in memory that is counted; a thread of its own writes it when the request has ended,
+//! A request gathers its own (`CaptureDraft`), in memory that is counted; a thread of its own writes it when the request has ended,
 //! one file each. Nobody waits for it: what finds no room is left out and counted. Files are their owner's alone, have
 //! bounds (each body, all together, time), and hold no headers that are secrets.
 
-mod disk;
+mod capture;
 mod draft;
-mod kept;
+mod store;
 #[cfg(test)]
 #[cfg(unix)]
 mod tests;
 
 use crate::logs::mask::Mask;
+pub use capture::{Capture, CaptureHead, CaptureSelection, CapturedBody};
 use crossbeam_channel::{Sender, TrySendError, bounded};
-use disk::Disk;
-pub use draft::Draft;
-use draft::{Order, Shared};
-pub use kept::{Capture, Head, Side, Which};
+pub use draft::CaptureDraft;
+use draft::{CaptureCommand, CaptureCounters};
 use llm_manager_ledger::Micros;
-use llm_manager_policy::capture::Bounds;
+use llm_manager_policy::capture::CaptureBounds;
 use llm_manager_policy::system::no_thread;
 use std::collections::HashSet;
 use std::io;
@@ -26,6 +25,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use store::CaptureStore;
 use tokio::sync::oneshot;
 
 /// Drafts and questions that may wait for the thread.
@@ -37,13 +37,13 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// The way to the thread. Cheap to clone.
 #[derive(Clone)]
 pub struct Captures {
-    orders: Sender<Order>,
-    shared: Arc<Shared>,
+    orders: Sender<CaptureCommand>,
+    shared: Arc<CaptureCounters>,
 }
 
 /// How it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Status {
+pub struct CaptureStatus {
     /// Requests that are kept.
     pub files: usize,
     /// Bytes that they take.
@@ -58,11 +58,11 @@ pub struct Unanswered;
 
 impl Captures {
     /// Starts the thread. The folder is made for the first one that is kept.
-    pub fn start(folder: PathBuf, bounds: Bounds, mask: Arc<Mask>) -> io::Result<Self> {
+    pub fn start(folder: PathBuf, bounds: CaptureBounds, mask: Arc<Mask>) -> io::Result<Self> {
         let (orders, inbox) = bounded(ORDERS);
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(CaptureCounters::default());
         shared.body_bytes.store(bounds.body_bytes, Ordering::Relaxed);
-        let disk = Disk::new(folder, bounds, mask, Arc::clone(&shared));
+        let disk = CaptureStore::new(folder, bounds, mask, Arc::clone(&shared));
         std::thread::Builder::new()
             .name("captures".to_owned())
             .spawn(move || disk.run(&inbox))
@@ -71,14 +71,14 @@ impl Captures {
     }
 
     /// Begins to keep a request; `None`: there is no memory for it now.
-    pub fn begin(&self, head: Head, body: &[u8]) -> Option<Box<Draft>> {
-        Draft::begin(&self.orders, &self.shared, head, body)
+    pub fn begin(&self, head: CaptureHead, body: &[u8]) -> Option<Box<CaptureDraft>> {
+        CaptureDraft::begin(&self.orders, &self.shared, head, body)
     }
 
     /// From now on these bounds hold.
-    pub async fn reconfigure(&self, bounds: Bounds) {
+    pub async fn reconfigure(&self, bounds: CaptureBounds) {
         self.shared.body_bytes.store(bounds.body_bytes, Ordering::Relaxed);
-        if self.order(Order::Bounds(bounds)).await.is_err() {
+        if self.order(CaptureCommand::Bounds(bounds)).await.is_err() {
             log::error!("captures: the thread doesn't answer; its bounds stay as they were");
         }
     }
@@ -89,7 +89,7 @@ impl Captures {
         request_id: &str,
         started_us: Option<Micros>,
     ) -> Result<Option<Capture>, Unanswered> {
-        self.ask(|reply| Order::Read(request_id.to_owned(), started_us, reply)).await
+        self.ask(|reply| CaptureCommand::Read(request_id.to_owned(), started_us, reply)).await
     }
 
     /// Which of these requests are kept, by id and beginning.
@@ -100,37 +100,40 @@ impl Captures {
         if wanted.is_empty() || self.shared.files.load(Ordering::Relaxed) == 0 {
             return Ok(HashSet::new());
         }
-        self.ask(|reply| Order::Known(wanted, reply)).await
+        self.ask(|reply| CaptureCommand::Known(wanted, reply)).await
     }
 
     /// Deletes some; how many there were.
-    pub async fn forget(&self, which: Which) -> Result<usize, Unanswered> {
-        self.ask(|reply| Order::Forget(which, reply)).await
+    pub async fn forget(&self, which: CaptureSelection) -> Result<usize, Unanswered> {
+        self.ask(|reply| CaptureCommand::Forget(which, reply)).await
     }
 
     /// Returns when all that was handed over before is written.
     pub async fn drain(&self) -> Result<(), Unanswered> {
-        self.ask(Order::Mark).await
+        self.ask(CaptureCommand::Mark).await
     }
 
     /// How it stands.
-    pub fn status(&self) -> Status {
+    pub fn status(&self) -> CaptureStatus {
         let shared = &self.shared;
-        Status {
+        CaptureStatus {
             files: shared.files.load(Ordering::Relaxed),
             bytes: shared.bytes.load(Ordering::Relaxed),
             missed: shared.missed.load(Ordering::Relaxed),
         }
     }
 
-    async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Order) -> Result<T, Unanswered> {
+    async fn ask<T>(
+        &self,
+        question: impl FnOnce(oneshot::Sender<T>) -> CaptureCommand,
+    ) -> Result<T, Unanswered> {
         let (reply, answer) = oneshot::channel();
         self.order(question(reply)).await?;
         answer.await.map_err(|_| Unanswered)
     }
 
     /// Drafts that are being written may fill the queue for a moment.
-    async fn order(&self, mut order: Order) -> Result<(), Unanswered> {
+    async fn order(&self, mut order: CaptureCommand) -> Result<(), Unanswered> {
         let mut waited = Duration::ZERO;
         loop {
             order = match self.orders.try_send(order) {

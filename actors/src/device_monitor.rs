@@ -8,7 +8,7 @@
 mod board;
 mod handle;
 mod history;
-mod standing;
+mod plugin_state;
 
 #[cfg(test)]
 mod tests;
@@ -21,16 +21,16 @@ use actix::{Actor, AsyncContext, Context, Handler, Message, MessageResult, Respo
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
+use crate::actor_ref::tell;
 use crate::fault::Panic;
-use crate::live::tell;
 use board::Board;
-pub use board::{Attention, Pace, Settings};
+pub use board::{FastPolling, MonitorSettings, PollRate};
 pub use handle::Devices;
-use history::History;
-pub use history::{Point, Reading};
+use history::DeviceHistory;
+pub use history::{DeviceSample, HistoryPoint};
 use llm_manager_devices::sampler::{NotTaken, Sampler};
 use llm_manager_devices::{Sample, Snapshot};
-use standing::Standing;
+use plugin_state::PluginState;
 
 /// After the first answer, the others have this long to be in the same snapshot.
 const GATHER: Duration = Duration::from_millis(100);
@@ -70,8 +70,8 @@ pub struct LookAt {
 
 /// Asks for the last hour, oldest point first.
 #[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "Vec<Arc<Point>>")]
-pub struct Past;
+#[rtype(result = "Vec<Arc<HistoryPoint>>")]
+pub struct GetHistory;
 
 /// Other plugins are on the board; sent by `Devices`.
 #[derive(Message)]
@@ -102,12 +102,12 @@ struct Asker {
 /// A plugin's thread, and how it stands.
 struct Plugin {
     sampler: Arc<Sampler>,
-    standing: Standing,
+    standing: PluginState,
 }
 
 impl Plugin {
     fn new(sampler: &Arc<Sampler>, last: &Snapshot) -> Self {
-        let standing = Standing::new(&sampler.name, sampler.plugin, last);
+        let standing = PluginState::new(&sampler.name, sampler.plugin, last);
         Self { sampler: Arc::clone(sampler), standing }
     }
 }
@@ -119,7 +119,7 @@ pub struct DeviceMonitor {
     askers: Vec<Asker>,
     timer: Option<SpawnHandle>,
     gather: Option<SpawnHandle>,
-    history: History,
+    history: DeviceHistory,
 }
 
 impl DeviceMonitor {
@@ -127,10 +127,17 @@ impl DeviceMonitor {
     fn new(board: Arc<Board>) -> Self {
         let last = board.latest();
         let plugins = board.samplers().iter().map(|sampler| Plugin::new(sampler, &last)).collect();
-        Self { board, plugins, askers: Vec::new(), timer: None, gather: None, history: History::default() }
+        Self {
+            board,
+            plugins,
+            askers: Vec::new(),
+            timer: None,
+            gather: None,
+            history: DeviceHistory::default(),
+        }
     }
 
-    fn standings(&self) -> impl Iterator<Item = &Standing> {
+    fn standings(&self) -> impl Iterator<Item = &PluginState> {
         self.plugins.iter().map(|one| &one.standing)
     }
 
@@ -218,13 +225,13 @@ impl DeviceMonitor {
         let now = Instant::now();
         let stale = self.standings().any(|standing| standing.stale(now));
         let snapshot = Arc::new(Snapshot {
-            devices: self.standings().flat_map(Standing::devices).collect(),
+            devices: self.standings().flat_map(PluginState::devices).collect(),
             taken_at: Timestamp::now(),
             asked_at: self.asked_at(),
-            asked: self.standings().flat_map(Standing::asked).collect(),
+            asked: self.standings().flat_map(PluginState::asked).collect(),
             sequence: self.board.latest().sequence + 1,
             stale,
-            problems: self.standings().filter_map(Standing::problem).collect(),
+            problems: self.standings().filter_map(PluginState::problem).collect(),
         });
         self.history.note(&snapshot);
         self.board.publish(Arc::clone(&snapshot));
@@ -237,7 +244,7 @@ impl DeviceMonitor {
     /// When the oldest of what is known was asked for. One that has missed its turn is not waited for.
     fn asked_at(&self) -> Option<Instant> {
         let alive = self.standings().filter(|standing| !standing.has_missed());
-        alive.map(Standing::asked_at).min().unwrap_or_else(|| Some(Instant::now()))
+        alive.map(PluginState::asked_at).min().unwrap_or_else(|| Some(Instant::now()))
     }
 
     /// The newest snapshot, if it is young enough.
@@ -297,7 +304,7 @@ impl Handler<LookAt> for DeviceMonitor {
             let latest = self.board.latest();
             return Box::pin(async move { latest });
         }
-        let has = |standing: &Standing| look.devices.iter().any(|id| standing.has(id));
+        let has = |standing: &PluginState| look.devices.iter().any(|id| standing.has(id));
         let of_them = self.plugins.iter().filter(|one| has(&one.standing));
         let plugins: BTreeSet<usize> = of_them.map(|one| one.sampler.number).collect();
         let all = plugins.is_empty();
@@ -339,10 +346,10 @@ impl DeviceMonitor {
     }
 }
 
-impl Handler<Past> for DeviceMonitor {
-    type Result = MessageResult<Past>;
+impl Handler<GetHistory> for DeviceMonitor {
+    type Result = MessageResult<GetHistory>;
 
-    fn handle(&mut self, _: Past, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, _: GetHistory, _: &mut Context<Self>) -> Self::Result {
         MessageResult(self.history.points())
     }
 }

@@ -1,17 +1,17 @@
 //! Leadership: the actor that asks the database which of several managers leads. `llm_manager_policy::leadership` decides.
 //!
 //! It asks several times a second, one question at a time, on a thread that may block. What follows from the answers is in
-//! [`Standing`], which everybody may watch; whether this manager may act at this moment is one look at an atomic, and needs
+//! [`LeadershipStatus`], which everybody may watch; whether this manager may act at this moment is one look at an atomic, and needs
 //! neither the actor nor the database. A restarted actor goes on with the lease that its predecessor held.
 
 mod wire;
 
-use crate::live::{Live, tell};
+use crate::actor_ref::{ActorRef, tell};
 use crate::supervisor::{Child, ChildSpec};
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
-use llm_manager_ledger::{Answer, Council, Location, Question, StoreError, now_us};
+use llm_manager_ledger::{LeaseAnswer, LeaseConnection, LeaseQuestion, Location, StoreError, now_us};
 use llm_manager_policy::leadership::{
-    Effect, Event, Mark, Replica, Said, Standing, State, Terms, Wish, step,
+    Effect, Event, LeadershipStatus, LeaseReply, Mark, Replica, ReplicaDemand, State, Terms, step,
 };
 use llm_manager_policy::lifecycle::Moment;
 use std::collections::HashMap;
@@ -35,13 +35,13 @@ const LIFELESS: i64 = 20_000_000;
 const LAST_WORD: Duration = Duration::from_secs(2);
 
 /// What the actor is told of this manager, and what it has to say to it.
-pub trait Desk {
+pub trait LeadershipHost {
     /// The backends that this manager has, if it leads.
     fn replicas(&self) -> Vec<Replica>;
     /// What it wants of the one that leads.
-    fn wishes(&self) -> Vec<Wish>;
+    fn wishes(&self) -> Vec<ReplicaDemand>;
     /// What the others want of this one, which leads; each with the name of whose wish it is.
-    fn serve(&self, wishes: Vec<(Arc<str>, Wish)>);
+    fn serve(&self, wishes: Vec<(Arc<str>, ReplicaDemand)>);
     /// It leads from now on; these are the backends of the one that led before.
     fn lead(&self, found: Arc<[Replica]>);
     /// Some manager has changed the prices in the ledger, or may have. False: nobody is there to read them.
@@ -59,26 +59,26 @@ struct Shown {
     address: String,
     location: Location,
     origin: Instant,
-    standing: watch::Sender<Standing>,
+    standing: watch::Sender<LeadershipStatus>,
     /// In microseconds since the origin.
     acts_until: AtomicU64,
     /// Counts the answers.
     answers: watch::Sender<u64>,
-    live: Live<Leader>,
+    live: ActorRef<Leader>,
 }
 
 impl Leadership {
     /// Of an actor that is not up yet. `name` differs from that of every other manager, and of every other start of this one;
     /// `address` is what people are told.
     pub fn new(name: String, address: String, location: Location, origin: Instant) -> Self {
-        let standing = watch::Sender::new(Standing::default());
+        let standing = watch::Sender::new(LeadershipStatus::default());
         let acts_until = AtomicU64::new(0);
-        let (answers, live) = (watch::Sender::new(0), Live::new());
+        let (answers, live) = (watch::Sender::new(0), ActorRef::new());
         Self(Arc::new(Shown { name, address, location, origin, standing, acts_until, answers, live }))
     }
 
     /// The child of the supervision tree.
-    pub fn child_spec(&self, desk: Rc<dyn Desk>) -> ChildSpec {
+    pub fn child_spec(&self, desk: Rc<dyn LeadershipHost>) -> ChildSpec {
         let (own, shown) = (self.clone(), self.clone());
         let mut spec = ChildSpec::new("leadership", move || {
             Child::start(Leader::new(own.clone(), Rc::clone(&desk)), &own.0.live)
@@ -88,7 +88,7 @@ impl Leadership {
     }
 
     /// Who leads, and what that one has.
-    pub fn standing(&self) -> watch::Receiver<Standing> {
+    pub fn standing(&self) -> watch::Receiver<LeadershipStatus> {
         self.0.standing.subscribe()
     }
 
@@ -175,15 +175,15 @@ async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
 }
 
 /// What comes back from the database's thread.
-type Heard = Result<(Council, Answer), StoreError>;
+type Heard = Result<(LeaseConnection, LeaseAnswer), StoreError>;
 
 /// The actor.
 pub struct Leader {
     shown: Leadership,
-    desk: Rc<dyn Desk>,
+    desk: Rc<dyn LeadershipHost>,
     terms: Terms,
     state: State,
-    council: Option<Council>,
+    council: Option<LeaseConnection>,
     /// It asks no more.
     resigned: bool,
     /// Those who wait for the lease's return.
@@ -201,7 +201,7 @@ pub struct Leader {
 }
 
 impl Leader {
-    fn new(shown: Leadership, desk: Rc<dyn Desk>) -> Self {
+    fn new(shown: Leadership, desk: Rc<dyn LeadershipHost>) -> Self {
         let terms = Terms::USUAL;
         let token = shown.0.standing.borrow().token;
         let until = Duration::from_micros(shown.0.acts_until.load(Ordering::Acquire));
@@ -257,7 +257,7 @@ impl Leader {
         }
     }
 
-    fn show(&self, change: impl FnOnce(&mut Standing)) {
+    fn show(&self, change: impl FnOnce(&mut LeadershipStatus)) {
         self.shown.0.standing.send_if_modified(|standing| {
             let before = standing.clone();
             change(standing);
@@ -267,7 +267,7 @@ impl Leader {
 
     fn ask(&mut self, over: Option<Mark>, ctx: &mut Context<Self>) {
         let leads = self.state.token.is_some();
-        let question = Question {
+        let question = LeaseQuestion {
             name: self.shown.0.name.clone(),
             address: self.shown.0.address.clone(),
             held: self.state.token,
@@ -283,10 +283,10 @@ impl Leader {
         let asking = aside(move || -> Heard {
             let mut council = match council {
                 Some(council) => council,
-                None => Council::open(&location)?,
+                None => LeaseConnection::open(&location)?,
             };
             let answer = council.ask(&question)?;
-            if let (Some((since, kept)), Said::Yours(_)) = (close, answer.said) {
+            if let (Some((since, kept)), LeaseReply::Yours(_)) = (close, answer.said) {
                 let closed = council.close_runs(&kept, since)?;
                 if closed > 0 {
                     log::warn!(
@@ -330,11 +330,11 @@ impl Leader {
                 self.show(|standing| {
                     standing.trouble = format!("the database doesn't answer: {error}").into()
                 });
-                (Said::Nothing, None)
+                (LeaseReply::Nothing, None)
             }
         };
         if self.resigned {
-            if let Said::Yours(token) = said {
+            if let LeaseReply::Yours(token) = said {
                 self.given_back = Some(token);
             }
             return self.give_back(ctx);
@@ -348,7 +348,7 @@ impl Leader {
     }
 
     /// What the others want, and what the one that leads has.
-    fn take_in(&mut self, answer: &Answer, found: Arc<[Replica]>) {
+    fn take_in(&mut self, answer: &LeaseAnswer, found: Arc<[Replica]>) {
         for manager in &answer.managers {
             // The first sight of one is no sign of life.
             let since = self.alive.entry(manager.name.clone());

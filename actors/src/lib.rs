@@ -4,6 +4,7 @@
 //! and the Scheduler tell each other. Decisions stand in `llm_manager_policy`; the ledger, processes and devices are
 //! crates below this one. Nothing here knows the manager's own routes or its configuration file.
 
+pub mod actor_ref;
 pub mod billing;
 pub mod captures;
 pub mod device_monitor;
@@ -11,7 +12,6 @@ pub mod fault;
 pub mod feeds;
 pub mod hours;
 pub mod leadership;
-pub mod live;
 pub mod logs;
 pub mod memory;
 pub mod model;
@@ -22,4 +22,4 @@ pub mod scheduler;
 mod state_file;
 pub mod supervisor;
 
-pub use live::{Live, tell};
+pub use actor_ref::{ActorRef, tell};

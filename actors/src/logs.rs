@@ -7,7 +7,7 @@ pub mod files;
 pub mod mask;
 pub mod read;
 
-use crate::Live;
+use crate::ActorRef;
 use actix::{Actor, Context, Handler, Message, MessageResult};
 use files::LogFiles;
 use futures_util::future::LocalBoxFuture;
@@ -59,7 +59,7 @@ pub struct LogLine {
 
 /// A line with its place in the log of its source.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub struct LogEntry {
     /// Counts the lines of the source from 1.
     pub seq: u64,
     pub line: LogLine,
@@ -93,16 +93,16 @@ pub struct IsWanted(pub Arc<str>);
 /// The answer to `Follow`: nothing is missing between the two parts, and nothing is in both.
 pub struct Followed {
     /// The newest lines so far, oldest first.
-    pub lines: Vec<Arc<Entry>>,
+    pub lines: Vec<Arc<LogEntry>>,
     /// The lines to come.
-    pub next: broadcast::Receiver<Arc<Entry>>,
+    pub next: broadcast::Receiver<Arc<LogEntry>>,
 }
 
 struct Ring {
-    entries: VecDeque<Arc<Entry>>,
+    entries: VecDeque<Arc<LogEntry>>,
     bytes: usize,
     last_seq: u64,
-    followers: broadcast::Sender<Arc<Entry>>,
+    followers: broadcast::Sender<Arc<LogEntry>>,
     /// When somebody last asked for lines.
     asked: Option<Instant>,
 }
@@ -116,7 +116,7 @@ impl Ring {
     fn push(&mut self, line: LogLine) {
         self.last_seq += 1;
         self.bytes += line.text.len();
-        let entry = Arc::new(Entry { seq: self.last_seq, line });
+        let entry = Arc::new(LogEntry { seq: self.last_seq, line });
         self.entries.push_back(Arc::clone(&entry));
         while self.entries.len() > RING_LINES || (self.bytes > RING_BYTES && self.entries.len() > 1) {
             let Some(oldest) = self.entries.pop_front() else { break };
@@ -126,7 +126,7 @@ impl Ring {
         let _ = self.followers.send(entry);
     }
 
-    fn tail(&self, count: usize) -> Vec<Arc<Entry>> {
+    fn tail(&self, count: usize) -> Vec<Arc<LogEntry>> {
         let skip = self.entries.len().saturating_sub(count);
         self.entries.iter().skip(skip).cloned().collect()
     }
@@ -178,7 +178,7 @@ impl Handler<IsWanted> for LogHub {
 /// Brings the output of backends to the LogHub, and to their files.
 pub struct HubSink {
     /// Keeps the newest lines.
-    pub hub: Live<LogHub>,
+    pub hub: ActorRef<LogHub>,
     /// Keeps all of it, if anything does.
     pub files: Option<LogFiles>,
     /// Hides secrets.

@@ -4,13 +4,13 @@
 //! Scheduler reaches a Model by its handle. Each `Granted` is followed by one `Returned` of the same epoch.
 
 use actix::{Actor, Context, Handler, Message};
-use llm_manager_policy::placement::{Part, Urgency};
+use llm_manager_policy::placement::{DemandPriority, DeviceAllocation};
 use llm_manager_policy::queue::MadeRoom;
 use llm_manager_policy::spec::ModelSpec;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::live::{Live, tell};
+use crate::actor_ref::{ActorRef, tell};
 
 /// How a Model finds whoever looks after memory; empty: nobody does, and there is memory for everything.
 #[derive(Clone, Default)]
@@ -18,7 +18,7 @@ pub struct MemoryLink(Option<Arc<dyn Fn(MemoryNotice) + Send + Sync>>);
 
 impl MemoryLink {
     /// A link to this actor, wherever it is after a restart.
-    pub fn to<A>(keeper: Live<A>) -> Self
+    pub fn to<A>(keeper: ActorRef<A>) -> Self
     where
         A: Actor<Context = Context<A>> + Handler<MemoryNotice>,
     {
@@ -54,7 +54,7 @@ pub enum MemoryNotice {
         /// The life that it wants to begin.
         epoch: u64,
         /// Who wants it. The same life may demand again when that changes.
-        urgency: Urgency,
+        urgency: DemandPriority,
     },
     /// A demand is taken back, or a life has ended.
     Returned {
@@ -100,7 +100,7 @@ pub enum MemoryNotice {
         /// Which life.
         epoch: u64,
         /// For whom: nobody has to go for a further replica.
-        urgency: Urgency,
+        urgency: DemandPriority,
         /// Counts the wakes of a model: an answer to a former one changes nothing.
         turn: u64,
     },
@@ -122,7 +122,7 @@ pub struct Holding {
     /// As which variant.
     pub variant: Arc<str>,
     /// Where and how much.
-    pub assignment: Vec<Part>,
+    pub assignment: Vec<DeviceAllocation>,
 }
 
 /// The memory is reserved: start.
@@ -206,7 +206,7 @@ pub(crate) struct Yield {
 /// The reason of a `Yield` is gone: let requests in again. Told by the Scheduler.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct Stay {
+pub(crate) struct CancelYield {
     /// The life that is meant.
     pub(crate) epoch: u64,
 }
@@ -214,7 +214,7 @@ pub(crate) struct Stay {
 /// The present life has drawn this much more from the socket. Told by the Scheduler at each look at the devices.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct Drew {
+pub(crate) struct MemoryDrawn {
     /// The life that is meant.
     pub(crate) epoch: u64,
     /// How much, since the last time.

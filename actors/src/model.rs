@@ -4,49 +4,50 @@
 //! `ModelHandle`, which takes a lease without a message while the gate is open.
 
 mod actor;
-mod asleep;
-mod crew;
+mod current_life;
 mod directory;
 mod effects;
-mod end;
-mod face;
-mod front;
+pub mod engine_behavior;
 mod handle;
+mod health_watch;
+mod history;
+mod initiator;
 mod launch;
-pub mod learnt;
 mod lease;
 mod life;
 mod messages;
-mod past;
+mod parked_memory;
 mod place;
-mod present;
 mod probing;
+mod published;
 mod read_ahead;
-mod reconfigured;
-mod rules;
-mod scheduled;
+mod reconfigure;
+mod remote_server;
+mod replica_link;
+mod replica_set;
+mod run_end;
+mod scheduler_exchange;
 mod sleep;
+mod start_trace;
 mod status;
-mod term;
-mod there;
-mod trace;
-mod tracing;
+mod time_limit;
+mod trace_log;
 pub mod traffic;
 mod users;
 mod waiters;
-mod warmth;
-mod watching;
+mod warm_hours;
 mod wording;
 
-pub use actor::{Environment, Model};
-pub use asleep::Asleep;
+pub use actor::{Model, ModelContext};
 pub use directory::Directory;
-pub use face::Face;
 pub use handle::ModelHandle;
 pub use lease::{Backend, BreakReason, Lease, MemoryWanted};
 pub use messages::{
-    By, Cancel, Client, Line, Operate, Reconfigure, Refused, RefusedReason, Timeouts, Verb, Waiting, WhoWaits,
+    By, Cancel, GetWaiting, Operate, Reconfigure, Refused, RefusedReason, Timeouts, Verb, WaitingClient,
+    WaitingRequest, WaitingRequests,
 };
-pub use status::{RunRecord, Status};
-pub use trace::Trace;
-pub use warmth::Warmth;
+pub use parked_memory::ParkedUse;
+pub use published::Published;
+pub use start_trace::StartTrace;
+pub use status::{ModelStatus, RunRecord};
+pub use warm_hours::WarmHours;

@@ -2,43 +2,43 @@
 //!
 //! Each sending is a future of its own with a limit, one at a time for each outlet: one that hangs, or answers 500 for a day,
 //! keeps its own line waiting and nothing else. A restarted actor has lost what waited; what was told in the last hour it
-//! knows from [`Told`].
+//! knows from [`NotificationHistory`].
 
-mod forms;
+mod history;
+mod payloads;
 mod send;
 mod settings;
-mod told;
 
+use crate::actor_ref::{ActorRef, tell};
 use crate::fault::Panic;
-use crate::live::{Live, tell};
 use crate::supervisor::{Child, ChildSpec};
 use actix::{
     Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult, ResponseActFuture,
     SpawnHandle, WrapFuture,
 };
-use forms::Unsent;
+pub use history::NotificationHistory;
 use jiff::Timestamp;
 use llm_manager_policy::notify::{
-    At, Delivery, Effect, Event, HOUR, Kind, Notice, Outlet, State, Wanted, Why, step,
+    At, Delivery, DropReason, Effect, Event, HOUR, Notice, NoticeKind, Outlet, OutletConfig, State, step,
 };
 use llm_manager_policy::spec::NotifySpec;
+use payloads::DeliveryError;
 use settings::Delivered;
-pub use settings::{Outlets, Settings};
+pub use settings::{NotifierSettings, Outlets};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-pub use told::Told;
 
 /// The way to the Notifier, for those who have something to tell. Cheap to clone.
 #[derive(Clone)]
 pub struct Notifications {
-    settings: Arc<Settings>,
-    live: Live<Notifier>,
+    settings: Arc<NotifierSettings>,
+    live: ActorRef<Notifier>,
 }
 
 impl Notifications {
     /// Of an actor that is not up yet.
-    pub fn new(settings: Settings) -> Self {
-        Self { settings: Arc::new(settings), live: Live::new() }
+    pub fn new(settings: NotifierSettings) -> Self {
+        Self { settings: Arc::new(settings), live: ActorRef::new() }
     }
 
     /// The child of the supervision tree.
@@ -55,7 +55,7 @@ impl Notifications {
     }
 
     /// Where it is found.
-    pub fn live(&self) -> &Live<Notifier> {
+    pub fn live(&self) -> &ActorRef<Notifier> {
         &self.live
     }
 
@@ -90,11 +90,11 @@ struct Configure;
 
 /// Asks how each outlet stands, in the order of the configuration.
 #[derive(Message)]
-#[rtype(result = "Vec<Standing>")]
-pub struct HowTheyStand;
+#[rtype(result = "Vec<OutletStatus>")]
+pub struct GetOutletStatus;
 
 /// One outlet.
-pub struct Standing {
+pub struct OutletStatus {
     /// As it is configured.
     pub spec: NotifySpec,
     /// How it goes there.
@@ -105,18 +105,18 @@ pub struct Standing {
 
 /// Sends a test to an outlet at once, past what waits there.
 #[derive(Message)]
-#[rtype(result = "Result<Tested, Untested>")]
+#[rtype(result = "Result<OutletTestResult, OutletTestError>")]
 pub struct Test {
     /// Its name.
     pub outlet: String,
 }
 
 /// How the test went: what went wrong, in words.
-pub type Tested = Result<(), String>;
+pub type OutletTestResult = Result<(), String>;
 
 /// Why there is no test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Untested {
+pub enum OutletTestError {
     /// No outlet has this name.
     Unknown,
     /// Another test of it is under way.
@@ -125,7 +125,7 @@ pub enum Untested {
 
 /// The actor.
 pub struct Notifier {
-    settings: Arc<Settings>,
+    settings: Arc<NotifierSettings>,
     state: State,
     specs: Vec<NotifySpec>,
     timer: Option<SpawnHandle>,
@@ -135,7 +135,7 @@ pub struct Notifier {
 }
 
 impl Notifier {
-    fn new(settings: Arc<Settings>) -> Self {
+    fn new(settings: Arc<NotifierSettings>) -> Self {
         let mut state = State::default();
         settings.told.give(&mut state, HOUR);
         let life = format!("{:x}-{:x}", Timestamp::now().as_microsecond(), std::process::id());
@@ -156,7 +156,7 @@ impl Notifier {
         let wanted = specs.iter().map(|spec| {
             let before = self.specs.iter().find(|before| before.name == spec.name);
             let changed = before.is_some_and(|before| before.way != spec.way);
-            Wanted { name: spec.name.clone(), kinds: spec.events.clone(), changed }
+            OutletConfig { name: spec.name.clone(), kinds: spec.events.clone(), changed }
         });
         let wanted = wanted.collect();
         self.specs = specs;
@@ -216,7 +216,7 @@ impl Notifier {
                     log::info!("notify/{outlet}: sent: {title}");
                     Event::Sent { outlet, serial }
                 }
-                Err(Unsent { why, again }) => {
+                Err(DeliveryError { why, again }) => {
                     notifier.complain(&outlet, title, &why);
                     Event::Failed { outlet, serial, why, again }
                 }
@@ -236,13 +236,13 @@ impl Notifier {
     }
 }
 
-fn left_out(outlet: Option<&str>, notice: &Notice, why: Why) {
+fn left_out(outlet: Option<&str>, notice: &Notice, why: DropReason) {
     let why = match why {
-        Why::Full => "too many wait for it, and this was the oldest",
-        Why::TooOld => "it could not be sent for a day",
-        Why::Refused => "the server doesn't take it",
-        Why::TooMany => "too much happened within an hour",
-        Why::Gone => "it has left the configuration",
+        DropReason::Full => "too many wait for it, and this was the oldest",
+        DropReason::TooOld => "it could not be sent for a day",
+        DropReason::Refused => "the server doesn't take it",
+        DropReason::TooMany => "too much happened within an hour",
+        DropReason::Gone => "it has left the configuration",
     };
     let outlet = outlet.map_or_else(String::new, |outlet| format!("/{outlet}"));
     log::warn!("notify{outlet}: left out: {}: {why}", notice.title);
@@ -272,13 +272,13 @@ impl Handler<Configure> for Notifier {
     }
 }
 
-impl Handler<HowTheyStand> for Notifier {
-    type Result = MessageResult<HowTheyStand>;
+impl Handler<GetOutletStatus> for Notifier {
+    type Result = MessageResult<GetOutletStatus>;
 
-    fn handle(&mut self, _: HowTheyStand, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, _: GetOutletStatus, _: &mut Context<Self>) -> Self::Result {
         let now = self.now().steady;
         let pairs = self.specs.iter().zip(self.state.outlets());
-        let standing = pairs.map(|(spec, outlet)| Standing {
+        let standing = pairs.map(|(spec, outlet)| OutletStatus {
             spec: spec.clone(),
             outlet: outlet.clone(),
             next_try_in: outlet.next_try_in(now),
@@ -288,29 +288,29 @@ impl Handler<HowTheyStand> for Notifier {
 }
 
 impl Handler<Test> for Notifier {
-    type Result = ResponseActFuture<Self, Result<Tested, Untested>>;
+    type Result = ResponseActFuture<Self, Result<OutletTestResult, OutletTestError>>;
 
     fn handle(&mut self, test: Test, ctx: &mut Context<Self>) -> Self::Result {
         let effects = self.follow(Event::Test { outlet: test.outlet });
-        let mut asked = Err(Untested::Unknown);
+        let mut asked = Err(OutletTestError::Unknown);
         for effect in &effects {
             match effect {
                 Effect::SendTest { outlet, serial } => asked = Ok((outlet.clone(), *serial)),
-                Effect::RefuseTest { busy: true } => asked = Err(Untested::Busy),
+                Effect::RefuseTest { busy: true } => asked = Err(OutletTestError::Busy),
                 _ => {}
             }
         }
         self.carry_out(effects, ctx);
         let found = asked.and_then(|(outlet, serial)| {
             let spec = self.specs.iter().find(|spec| spec.name == outlet).cloned();
-            spec.map(|spec| (outlet, serial, spec)).ok_or(Untested::Unknown)
+            spec.map(|spec| (outlet, serial, spec)).ok_or(OutletTestError::Unknown)
         });
         let (outlet, serial, spec) = match found {
             Ok(found) => found,
             Err(untested) => return Box::pin(std::future::ready(Err(untested)).into_actor(self)),
         };
         let notice = Notice {
-            kind: Kind::Test,
+            kind: NoticeKind::Test,
             subject: outlet.clone(),
             title: "A test of LLM-Manager".to_owned(),
             text: "Somebody wanted to know whether word gets here. It does.".to_owned(),

@@ -3,18 +3,20 @@
 //! `policy::readiness` says what to ask and what the answers mean. How long a start may take in total is the business
 //! of the Model; each question has a deadline of its own.
 
+mod connection;
 mod failure;
-mod line;
 mod listing;
 mod manager;
 pub mod sleep;
 
 pub use failure::ProbeFailure;
-pub use manager::{StateLine, There};
+pub use manager::{RemoteModel, StateLine};
 
-use line::Line;
-use llm_manager_policy::readiness::{Far, Found, Heard, Next, Question, Readiness, Told as FarTold};
-use llm_manager_process::{Endpoint, Look, Stranger, Tail};
+use connection::ProbeConnection;
+use llm_manager_policy::readiness::{
+    BackendInfo, ProbeAnswer, ProbeQuestion, ProbeStep, Readiness, RemoteProbe, RemoteReadiness as FarTold,
+};
+use llm_manager_process::{BackendAddress, ListenScan, Stranger, Tail};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -37,7 +39,7 @@ const CHECK_PAUSE: Duration = Duration::from_millis(250);
 const CHECK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a start tells while it is probed.
-pub trait Told {
+pub trait ProbeListener {
     /// Somebody listens on the port.
     fn port_open(&self);
     /// What is being waited for, whenever that changes.
@@ -47,15 +49,15 @@ pub trait Told {
 /// Returns when the backend serves its mode, or never will. `check_listener` is asked once, as soon as somebody
 /// listens; `output` wakes the next question.
 pub async fn until_ready(
-    endpoint: Arc<Endpoint>,
+    endpoint: Arc<BackendAddress>,
     model: &str,
     mut readiness: Readiness,
     mut output: watch::Receiver<Tail>,
     check_listener: impl Future<Output = Result<(), Stranger>> + 'static,
-    elsewhere: Look,
-    told: &impl Told,
-) -> Result<Found, ProbeFailure> {
-    let mut line = Line::new(endpoint);
+    elsewhere: ListenScan,
+    told: &impl ProbeListener,
+) -> Result<BackendInfo, ProbeFailure> {
+    let mut line = ProbeConnection::new(endpoint);
     let mut elsewhere = Elsewhere { look: elsewhere, last: None, found: String::new() };
     let mut watch = Watch::new(model, told);
     let mut listener = Listener::Unknown(check_listener);
@@ -74,17 +76,17 @@ pub async fn until_ready(
                 }
                 ask(&mut line, &question, readiness.remark(), &mut watch).await
             }
-            Err(why) => (Heard::Nothing, Some(why + elsewhere.words(began.elapsed()).await)),
+            Err(why) => (ProbeAnswer::Nothing, Some(why + elsewhere.words(began.elapsed()).await)),
         };
         listener.look().await?;
         match readiness.hear(heard, began.elapsed()) {
-            Next::AskOn => {}
-            Next::Ready(found) => {
+            ProbeStep::AskOn => {}
+            ProbeStep::Ready(found) => {
                 listener.settle().await?;
                 return Ok(found);
             }
-            Next::Never(refused) => return Err(ProbeFailure::Refuses(refused)),
-            Next::Wait(pause, refused) => {
+            ProbeStep::Never(refused) => return Err(ProbeFailure::Refuses(refused)),
+            ProbeStep::Wait(pause, refused) => {
                 let why = refused.or(why).unwrap_or_default();
                 watch.waits_for(&format!("{} {}", question.method, question.path), &why);
                 let news = async {
@@ -98,28 +100,28 @@ pub async fn until_ready(
             }
         }
     }
-    Ok(Found::default())
+    Ok(BackendInfo::default())
 }
 
 /// Returns when a server that somebody else runs answers, or counts as down, and says why.
-pub async fn until_answered<T: Told>(
-    endpoint: Arc<Endpoint>,
-    far: Far,
+pub async fn until_answered<T: ProbeListener>(
+    endpoint: Arc<BackendAddress>,
+    far: RemoteProbe,
     told: Option<&T>,
-) -> Result<Found, String> {
-    let mut line = Line::new(Arc::clone(&endpoint));
+) -> Result<BackendInfo, String> {
+    let mut line = ProbeConnection::new(Arc::clone(&endpoint));
     let began = Instant::now();
     loop {
         let asked = Instant::now();
         let question = far.question();
         let (heard, why) = match line.ask(question).await {
             Ok((status, body)) => {
-                told.into_iter().for_each(Told::port_open);
+                told.into_iter().for_each(ProbeListener::port_open);
                 let is_list = question.body.is_none() && (200..300).contains(&status);
                 let listing = is_list.then(|| listing::read(&body)).flatten();
-                (Heard::Answer { status, text: excerpt(&body), listing, took: asked.elapsed() }, None)
+                (ProbeAnswer::Answer { status, text: excerpt(&body), listing, took: asked.elapsed() }, None)
             }
-            Err(why) => (Heard::Nothing, Some(why)),
+            Err(why) => (ProbeAnswer::Nothing, Some(why)),
         };
         match far.hear(heard, why, began.elapsed()) {
             FarTold::Ready(found) => return Ok(found),
@@ -133,8 +135,8 @@ pub async fn until_answered<T: Told>(
 
 /// Whether a backend that was ready still serves: its probe must succeed within some seconds. One that says that it is
 /// busy serves; one that refuses something else than before answers, too.
-pub async fn still_serves(endpoint: Arc<Endpoint>, mut readiness: Readiness) -> Result<(), String> {
-    let mut line = Line::new(endpoint);
+pub async fn still_serves(endpoint: Arc<BackendAddress>, mut readiness: Readiness) -> Result<(), String> {
+    let mut line = ProbeConnection::new(endpoint);
     let began = Instant::now();
     let mut last;
     while let Some(question) = readiness.next() {
@@ -155,30 +157,30 @@ pub async fn still_serves(endpoint: Arc<Endpoint>, mut readiness: Readiness) -> 
             Ok((status, body)) => {
                 last = format!("{} {}: status {status}: {}", question.method, question.path, excerpt(&body));
                 let listing = listing::read(&body).filter(|_| question.body.is_none());
-                Heard::Answer { status, text: excerpt(&body), listing, took: Duration::ZERO }
+                ProbeAnswer::Answer { status, text: excerpt(&body), listing, took: Duration::ZERO }
             }
             Err(why) => {
                 last = format!("{} {}: {why}", question.method, question.path);
-                Heard::Nothing
+                ProbeAnswer::Nothing
             }
         };
         match readiness.hear(heard, began.elapsed()) {
-            Next::AskOn => {}
-            Next::Ready(_) | Next::Never(_) => return Ok(()),
-            Next::Wait(..) if began.elapsed() >= CHECK_PATIENCE => return Err(last),
-            Next::Wait(pause, _) => tokio::time::sleep(pause.max(CHECK_PAUSE)).await,
+            ProbeStep::AskOn => {}
+            ProbeStep::Ready(_) | ProbeStep::Never(_) => return Ok(()),
+            ProbeStep::Wait(..) if began.elapsed() >= CHECK_PATIENCE => return Err(last),
+            ProbeStep::Wait(pause, _) => tokio::time::sleep(pause.max(CHECK_PAUSE)).await,
         }
     }
     Ok(())
 }
 
 /// Asks, and remarks on it when the answer takes its time. What went wrong comes beside what was heard.
-async fn ask<T: Told>(
-    line: &mut Line,
-    question: &Question,
+async fn ask<T: ProbeListener>(
+    line: &mut ProbeConnection,
+    question: &ProbeQuestion,
     remark: Option<String>,
     watch: &mut Watch<'_, T>,
-) -> (Heard, Option<String>) {
+) -> (ProbeAnswer, Option<String>) {
     let endpoint = Arc::clone(line.endpoint());
     let began = Instant::now();
     let mut asking = std::pin::pin!(line.ask(question));
@@ -196,9 +198,9 @@ async fn ask<T: Told>(
                 .then(|| listing::read(&body))
                 .flatten();
             let text = excerpt(&body);
-            (Heard::Answer { status, text, listing, took: began.elapsed() }, None)
+            (ProbeAnswer::Answer { status, text, listing, took: began.elapsed() }, None)
         }
-        Err(why) => (Heard::Nothing, Some(why)),
+        Err(why) => (ProbeAnswer::Nothing, Some(why)),
     }
 }
 
@@ -259,7 +261,7 @@ impl<F: Future<Output = Result<(), Stranger>> + 'static> Listener<F> {
 
 /// Where the processes of a start listen instead of on their port, looked at now and then.
 struct Elsewhere {
-    look: Look,
+    look: ListenScan,
     last: Option<Duration>,
     found: String,
 }
@@ -282,7 +284,7 @@ impl Elsewhere {
 }
 
 /// Says what is being waited for: when it changes, and in the log every few seconds.
-struct Watch<'a, T: Told> {
+struct Watch<'a, T: ProbeListener> {
     model: &'a str,
     told: &'a T,
     last: (String, String),
@@ -290,7 +292,7 @@ struct Watch<'a, T: Told> {
     logged: Instant,
 }
 
-impl<'a, T: Told> Watch<'a, T> {
+impl<'a, T: ProbeListener> Watch<'a, T> {
     fn new(model: &'a str, told: &'a T) -> Self {
         let now = Instant::now();
         Self { model, told, last: (String::new(), String::new()), since: now, logged: now }

@@ -4,8 +4,8 @@
 //! was reserved then, and has not been recorded yet, is forgotten. Where several managers write into the ledger, it is asked again and
 //! again as long as the key is used: a budget is that of all of them.
 
+use crate::actor_ref::tell;
 use crate::billing::Ledger;
-use crate::live::tell;
 use actix::{
     Actor, ActorFuture, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseActFuture,
     WrapFuture,
@@ -15,7 +15,9 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, Zoned};
 use llm_manager_ledger::{Filter, StoreError};
-use llm_manager_policy::quota::{self, Ask, Left, Limit, Limits, Refusal, State, Ticket};
+use llm_manager_policy::quota::{
+    self, Limit, Limits, QuotaExceeded, QuotaRequest, QuotaTicket, RemainingQuota, State,
+};
 use llm_manager_policy::spec::{BudgetSpec, Cap, Period};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -73,14 +75,14 @@ pub struct Admitted {
     /// What was reserved.
     pub reservation: Reservation,
     /// What is left.
-    pub left: Left,
+    pub left: RemainingQuota,
 }
 
 /// What was reserved for a request. Dropping it gives all of it back, also if its client left before it heard of it.
 pub struct Reservation {
     quotas: Addr<Quotas>,
     quota: Arc<Quota>,
-    ticket: Ticket,
+    ticket: QuotaTicket,
     settled: bool,
 }
 
@@ -91,12 +93,12 @@ impl Reservation {
     }
 
     /// The request has ended, and took so much.
-    pub fn settle(mut self, taken: Ticket) {
+    pub fn settle(mut self, taken: QuotaTicket) {
         self.settled = true;
         self.tell(taken);
     }
 
-    fn tell(&self, taken: Ticket) {
+    fn tell(&self, taken: QuotaTicket) {
         let (quota, ticket) = (Arc::clone(&self.quota), self.ticket);
         tell(&self.quotas, Settle { quota, ticket, taken });
     }
@@ -105,7 +107,7 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         if !self.settled {
-            self.tell(Ticket::default());
+            self.tell(QuotaTicket::default());
         }
     }
 }
@@ -115,9 +117,9 @@ pub enum Inadmissible {
     /// A limit is in the way.
     Refused {
         /// Which, and for how long.
-        refusal: Refusal,
+        refusal: QuotaExceeded,
         /// What is left.
-        left: Left,
+        left: RemainingQuota,
     },
     /// Nobody knows what was used before.
     Unknown(StoreError),
@@ -128,8 +130,8 @@ pub enum Inadmissible {
 #[rtype(result = "()")]
 struct Settle {
     quota: Arc<Quota>,
-    ticket: Ticket,
-    taken: Ticket,
+    ticket: QuotaTicket,
+    taken: QuotaTicket,
 }
 
 /// What is left to these keys; for metrics and the list of keys. A key of which nobody knows what it has used is left out.
@@ -142,7 +144,7 @@ pub struct Remaining {
     /// Whose.
     pub quota: Arc<Quota>,
     /// What is left.
-    pub left: Left,
+    pub left: RemainingQuota,
     /// The period of its budget, and what has been used in it.
     pub used: (i64, u64),
     /// How often each limit has refused it: requests, tokens, budget. Since the actor's start.
@@ -237,7 +239,7 @@ impl Quotas {
             .keys
             .entry(Arc::clone(&admit.quota.key))
             .or_insert_with(|| Kept::new(State::default(), &admit.quota));
-        let ask = Ask { now, period, period_ends_in, tokens: admit.tokens, amount: admit.amount };
+        let ask = QuotaRequest { now, period, period_ends_in, tokens: admit.tokens, amount: admit.amount };
         let (next, verdict) = quota::admit(&kept.state, &limits, &ask);
         kept.state = next;
         if let Err(refusal) = &verdict {

@@ -9,14 +9,14 @@ mod estimates;
 mod estimating;
 mod measured;
 mod messages;
+mod parked_models;
 mod pauses;
-mod sleep;
 mod view;
 
-pub use actor::{Scheduler, Scope, Setup};
+pub use actor::{Scheduler, SchedulerScope, Setup};
 pub use estimates::VariantMemory;
 pub use estimating::ExplainMemory;
 pub use measured::{Measured, ModelMeasured};
-pub use messages::{Explain, Explained, Lost, PauseDevices, Reservations};
+pub use messages::{Explain, Explained, ModelCrashed, PauseDevices, Reservations};
 pub use pauses::Pauses;
 pub use view::snapshot;

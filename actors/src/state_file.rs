@@ -1,7 +1,7 @@
 //! Small files that outlive the manager: replaced as a whole, on another thread, in the order in which they were handed over.
 
 use arc_swap::ArcSwapOption;
-use llm_manager_process::private;
+use llm_manager_process::private_files;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,7 +41,7 @@ impl Inner {
     fn write(&self) {
         loop {
             while let Some(text) = self.waiting.swap(None) {
-                if let Err(error) = private::write(&self.path, text.as_bytes()) {
+                if let Err(error) = private_files::write(&self.path, text.as_bytes()) {
                     log::warn!("{}: {error}; {}", self.path.display(), self.loss);
                 }
             }

@@ -5,15 +5,15 @@
 //! its own (`Context::into_future`) whose join handle the supervisor awaits: a panic is an exit like any other.
 //! A child that a supervisor drops is aborted, and with it all that it owns.
 
+use crate::actor_ref::{ActorRef, tell};
 use crate::feeds::{Feed, Happening};
-use crate::live::{Live, tell};
 use actix::dev::{Envelope, EnvelopeProxy, ToEnvelope};
 use actix::{Actor, AsyncContext, Context, Handler, Message, ResponseFuture};
 use actix_rt::ArbiterHandle;
 use actix_rt::task::JoinHandle;
 use jiff::Timestamp;
-use llm_manager_policy::fault::words_of;
-use llm_manager_policy::restart::{History, Intensity, Verdict};
+use llm_manager_policy::panic_message::words_of;
+use llm_manager_policy::restart::{Intensity, RestartDecision, RestartHistory};
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,7 +36,7 @@ pub struct ChildSpec {
     /// Called when it has crashed, with what it died of and whether it will come again.
     pub down: Box<Down>,
     /// Its own children, if it is a supervisor.
-    pub subtree: Option<Live<Supervisor>>,
+    pub subtree: Option<ActorRef<Supervisor>>,
     /// The sibling below which it is shown: it works for that one.
     pub below: Option<String>,
 }
@@ -61,7 +61,7 @@ pub struct Child(Option<JoinHandle<()>>);
 
 impl Child {
     /// Starts an actor on this thread and makes its address known.
-    pub fn start<A>(actor: A, live: &Live<A>) -> Self
+    pub fn start<A>(actor: A, live: &ActorRef<A>) -> Self
     where
         A: Actor<Context = Context<A>>,
     {
@@ -75,7 +75,7 @@ impl Child {
     pub fn start_on<A>(
         mut arbiter: watch::Receiver<Option<ArbiterHandle>>,
         make: impl Fn() -> A + Clone + Send + 'static,
-        live: &Live<A>,
+        live: &ActorRef<A>,
     ) -> Self
     where
         A: Actor<Context = Context<A>>,
@@ -121,7 +121,7 @@ impl Drop for Child {
 
 /// One node of the supervision tree.
 #[derive(Clone, Debug, Serialize)]
-pub struct Node {
+pub struct SupervisionNode {
     /// The last part of the path.
     pub name: String,
     /// From the root, such as `models/qwen-14b`.
@@ -137,13 +137,13 @@ pub struct Node {
     /// What it last died of.
     pub last_exit: Option<String>,
     /// Its children, in the order in which they were started.
-    pub children: Vec<Node>,
+    pub children: Vec<SupervisionNode>,
 }
 
 /// Asks for the tree below a supervisor.
 #[derive(Message)]
-#[rtype(result = "Vec<Node>")]
-pub struct Tree;
+#[rtype(result = "Vec<SupervisionNode>")]
+pub struct GetTree;
 
 /// A child's future has ended; sent by the supervisor to itself.
 #[derive(Message)]
@@ -187,7 +187,7 @@ struct Slot {
     abort: Option<AbortHandle>,
     since: Timestamp,
     last_exit: Option<String>,
-    history: History,
+    history: RestartHistory,
 }
 
 impl Slot {
@@ -202,19 +202,19 @@ impl Slot {
             abort: None,
             since: Timestamp::now(),
             last_exit: None,
-            history: History::default(),
+            history: RestartHistory::default(),
         }
     }
 }
 
 /// Makes a child by its name.
-pub type Maker = dyn Fn(&str) -> Option<ChildSpec>;
+pub type ChildFactory = dyn Fn(&str) -> Option<ChildSpec>;
 
 /// The actor.
 pub struct Supervisor {
     path: String,
     slots: Vec<Slot>,
-    maker: Option<Box<Maker>>,
+    maker: Option<Box<ChildFactory>>,
     feed: Feed,
     origin: Instant,
 }
@@ -294,13 +294,13 @@ impl Handler<ChildDown> for Supervisor {
         let verdict = slot.history.crashed(intensity, now);
         let (restarts, seconds) = (intensity.restarts, intensity.period.as_secs());
         let message = match verdict {
-            Verdict::RestartAfter(pause) => {
+            RestartDecision::RestartAfter(pause) => {
                 slot.state = "restarting";
                 let due = RestartDue { index: down.index, generation: down.generation };
                 ctx.notify_later(due, pause.max(Duration::from_millis(1)));
                 format!("{}; restarting it with fresh state", down.cause)
             }
-            Verdict::GiveUp => {
+            RestartDecision::GiveUp => {
                 slot.state = "failed";
                 format!(
                     "{}; given up after {restarts} restarts within {seconds} s (restart the manager to try again)",
@@ -308,7 +308,7 @@ impl Handler<ChildDown> for Supervisor {
                 )
             }
         };
-        (slot.spec.down)(&down.cause, verdict != Verdict::GiveUp);
+        (slot.spec.down)(&down.cause, verdict != RestartDecision::GiveUp);
         let path = self.path_of(&self.slots.get(down.index).map_or(String::new(), |s| s.spec.name.clone()));
         log::error!("{path}: {message}");
         self.feed.publish(Happening::Supervision { path: path.into(), message: message.into() });
@@ -363,16 +363,16 @@ impl Handler<Dismiss> for Supervisor {
     }
 }
 
-impl Handler<Tree> for Supervisor {
-    type Result = ResponseFuture<Vec<Node>>;
+impl Handler<GetTree> for Supervisor {
+    type Result = ResponseFuture<Vec<SupervisionNode>>;
 
-    fn handle(&mut self, _: Tree, _: &mut Context<Self>) -> Self::Result {
-        let nodes: Vec<(Node, Option<Live<Supervisor>>, Option<String>)> = self
+    fn handle(&mut self, _: GetTree, _: &mut Context<Self>) -> Self::Result {
+        let nodes: Vec<(SupervisionNode, Option<ActorRef<Supervisor>>, Option<String>)> = self
             .slots
             .iter()
             .filter(|slot| !slot.dismissed)
             .map(|slot| {
-                let node = Node {
+                let node = SupervisionNode {
                     name: slot.spec.name.clone(),
                     path: self.path_of(&slot.spec.name),
                     state: slot.state,
@@ -386,11 +386,11 @@ impl Handler<Tree> for Supervisor {
             })
             .collect();
         Box::pin(async move {
-            let mut tree: Vec<Node> = Vec::with_capacity(nodes.len());
+            let mut tree: Vec<SupervisionNode> = Vec::with_capacity(nodes.len());
             let mut lower = Vec::new();
             for (mut node, subtree, below) in nodes {
-                if let Some(addr) = subtree.as_ref().and_then(Live::addr) {
-                    node.children = ask(&addr, Tree).await.unwrap_or_default();
+                if let Some(addr) = subtree.as_ref().and_then(ActorRef::addr) {
+                    node.children = ask(&addr, GetTree).await.unwrap_or_default();
                 }
                 match below {
                     Some(sibling) => lower.push((sibling, node)),

@@ -6,7 +6,7 @@ use llm_manager_devices::cpu::Cpu;
 use llm_manager_devices::cuda;
 use llm_manager_devices::intel::Intel;
 use llm_manager_devices::nvidia::Nvidia;
-use llm_manager_devices::system::System;
+use llm_manager_devices::system::SysRoot;
 use llm_manager_devices::{DevicePlugin, Sample, Snapshot};
 use llm_manager_policy::devices::{Device, DeviceSnapshot, Requirement};
 use llm_manager_policy::memory::Cards;
@@ -19,8 +19,8 @@ use std::time::Instant;
 const SYSTEM_ROOT: &str = "LLM_MANAGER_SYSTEM_ROOT";
 
 /// Where the files of the cards are.
-pub(crate) fn system() -> System {
-    std::env::var_os(SYSTEM_ROOT).map_or_else(System::default, |root| System::at(Path::new(&root)))
+pub(crate) fn system() -> SysRoot {
+    std::env::var_os(SYSTEM_ROOT).map_or_else(SysRoot::default, |root| SysRoot::at(Path::new(&root)))
 }
 
 /// Warnings for `llm-manager check`: looks at the built-in devices once. The user's own commands are not run;

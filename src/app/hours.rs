@@ -1,13 +1,13 @@
 //! Looks at the clock for models with hours: tells them when they are kept warm, and when `batch` may not start them.
 
-use super::tree::Roster;
+use super::tree::ModelRoster;
 use jiff::{SignedDuration, Timestamp};
 use llm_manager_actors::billing::Ledger;
-use llm_manager_actors::model::{ModelHandle, Warmth};
+use llm_manager_actors::model::{ModelHandle, WarmHours};
 use llm_manager_actors::{hours, tell};
 use llm_manager_ledger::AuditRow;
 use llm_manager_policy::ending::EndCause;
-use llm_manager_policy::hours::{Seen, Start, Warm, keep, lead};
+use llm_manager_policy::hours::{HoursView, Start, WarmState, keep, lead};
 use llm_manager_policy::model_state::ModelState;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 const LOOK: Duration = Duration::from_secs(2);
 
 /// Looks until the program stops.
-pub(super) async fn watch(roster: Roster, ledger: Ledger, origin: Instant, stopping: CancellationToken) {
-    let mut known: HashMap<u64, Warm> = HashMap::new();
+pub(super) async fn watch(roster: ModelRoster, ledger: Ledger, origin: Instant, stopping: CancellationToken) {
+    let mut known: HashMap<u64, WarmState> = HashMap::new();
     loop {
         let models = roster.models();
         known.retain(|id, _| models.iter().any(|model| model.id() == *id));
@@ -39,7 +39,7 @@ pub(super) async fn watch(roster: Roster, ledger: Ledger, origin: Instant, stopp
     }
 }
 
-fn look(model: &ModelHandle, before: Warm, ledger: &Ledger, origin: Instant) -> Warm {
+fn look(model: &ModelHandle, before: WarmState, ledger: &Ledger, origin: Instant) -> WarmState {
     let spec = &model.spec;
     let now = Timestamp::now();
     // Hours without an end are asked for again in a day.
@@ -52,7 +52,7 @@ fn look(model: &ModelHandle, before: Warm, ledger: &Ledger, origin: Instant) -> 
     let down = matches!(status.state, ModelState::Stopped | ModelState::Failed);
     let by_order = status.runs.first().is_some_and(|run| run.cause == EndCause::Operator);
     let wanted = hours::cover(&spec.keep_warm, now) || hours::cover(&spec.keep_warm, soon);
-    let seen = Seen { now: origin.elapsed(), wanted, down, by_order };
+    let seen = HoursView { now: origin.elapsed(), wanted, down, by_order };
     let (after, start) = keep(before, seen);
     if (after.warm != before.warm || start.is_some())
         && let Some(addr) = model.actor().addr()
@@ -64,11 +64,11 @@ fn look(model: &ModelHandle, before: Warm, ledger: &Ledger, origin: Instant) -> 
         if let Some(start) = start {
             note(ledger, &spec.name, start);
         }
-        tell(&addr, Warmth { warm: after.warm, start });
+        tell(&addr, WarmHours { warm: after.warm, start });
         return after;
     }
     // Its actor is being restarted: it is told at the next look.
-    if model.actor().addr().is_none() { Warm::default() } else { after }
+    if model.actor().addr().is_none() { WarmState::default() } else { after }
 }
 
 fn note(ledger: &Ledger, model: &str, start: Start) {

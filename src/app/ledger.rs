@@ -1,7 +1,9 @@
 //! The ledger: opened before anything is served, written by the Billing actor, closed when all else has ended.
 
-use llm_manager_actors::Live;
-use llm_manager_actors::billing::{self, Billing, Close, Flush, Ledger, RenameModel, SetPlan, Settings};
+use llm_manager_actors::ActorRef;
+use llm_manager_actors::billing::{
+    self, Billing, BillingSettings, CloseLedger, Flush, Ledger, RenameModel, SetPlan,
+};
 use llm_manager_actors::supervisor::{Child, ChildSpec};
 use llm_manager_ledger::{Company, Location, PlanSource, StoreError};
 use llm_manager_policy::pricing::{Configured, Plan};
@@ -27,17 +29,17 @@ fn say(model: &str, change: Configured) {
 
 /// The ledger and its actor.
 #[derive(Clone)]
-pub(super) struct Books {
+pub(super) struct OpenLedger {
     pub(super) ledger: Ledger,
-    pub(super) billing: Live<Billing>,
-    settings: Settings,
+    pub(super) billing: ActorRef<Billing>,
+    settings: BillingSettings,
 }
 
-impl Books {
+impl OpenLedger {
     /// Opens the ledger, or says why it can't be opened. Blocks.
     pub(super) fn open(program: &ProgramSpec, state_dir: &Path) -> Result<Self, String> {
         let location = Location::parse(&program.database);
-        let mut settings = Settings::new(location, state_dir.to_owned());
+        let mut settings = BillingSettings::new(location, state_dir.to_owned());
         settings.retention_days = Some(program.log_retention_days);
         settings.electricity = program.electricity;
         if program.shared {
@@ -45,7 +47,7 @@ impl Books {
         }
         let (ledger, _) = billing::start(&settings, env!("CARGO_PKG_VERSION"))
             .map_err(|error| format!("the ledger (`program.database`): {error}"))?;
-        Ok(Self { ledger, billing: Live::new(), settings })
+        Ok(Self { ledger, billing: ActorRef::new(), settings })
     }
 
     /// Sets the plans of the configuration, as far as it has changed. Blocks.
@@ -108,7 +110,7 @@ impl Books {
             log::error!("billing: its actor is down; unwritten rows go into the overflow file");
             return self.hurry().await;
         };
-        if let Ok(Ok(_)) = timeout(LONGEST_CLOSING, addr.send(Close)).await {
+        if let Ok(Ok(_)) = timeout(LONGEST_CLOSING, addr.send(CloseLedger)).await {
             return;
         }
         log::error!("billing: it does not stop; unwritten rows go into the overflow file");

@@ -7,28 +7,28 @@
 mod models;
 mod watch;
 
-use super::configured::{access, configured, placement, timeouts};
-use super::ledger::Books;
-use super::notices;
-use super::output;
-use super::signals::HangUp;
-use super::tree::Roster;
-use crate::config::{self, Loaded, Report};
+use super::backend_output;
+use super::from_config::{access, configured, placement, timeouts};
+use super::ledger::OpenLedger;
+use super::notifications;
+use super::signals::ReloadSignal;
+use super::tree::ModelRoster;
+use crate::config::{self, ConfigReport, LoadedConfig};
 use crate::http::{InForce, Sessions};
 use crate::key_store;
 use crate::logging;
-use crate::reload::{Done, Order, Reloads, Undone};
+use crate::reload::{ReloadOutcome, ReloadRequest, Reloads, Undone};
 use arc_swap::ArcSwap;
 use llm_manager_actors::device_monitor::Devices;
 use llm_manager_actors::feeds::{Feed, Happening};
 use llm_manager_actors::logs::mask::Mask;
 use llm_manager_actors::model::{ModelHandle, Reconfigure};
 use llm_manager_actors::notifier::Notifications;
-use llm_manager_actors::scheduler::Scope;
+use llm_manager_actors::scheduler::SchedulerScope;
 use llm_manager_actors::supervisor::Supervisor;
-use llm_manager_actors::{Live, tell};
+use llm_manager_actors::{ActorRef, tell};
 use llm_manager_devices::Registry;
-use llm_manager_policy::reload::{self, Plan};
+use llm_manager_policy::reload::{self, ReloadPlan};
 use llm_manager_policy::spec::{DevicePluginSpec, ProgramSpec, Spec};
 use llm_manager_process as process;
 use llm_manager_process::LocalLauncher;
@@ -37,7 +37,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use watch::Watch;
+use watch::ConfigWatch;
 
 /// Removed models that may have ended at once and not been dismissed yet; more wait.
 const RETIRED: usize = 64;
@@ -48,10 +48,10 @@ pub(super) struct Reloader {
     pub(super) spec: Spec,
     pub(super) reloads: Reloads,
     pub(super) in_force: InForce,
-    pub(super) roster: Roster,
-    pub(super) scope: Arc<ArcSwap<Scope>>,
-    pub(super) supervisor: Live<Supervisor>,
-    pub(super) books: Books,
+    pub(super) roster: ModelRoster,
+    pub(super) scope: Arc<ArcSwap<SchedulerScope>>,
+    pub(super) supervisor: ActorRef<Supervisor>,
+    pub(super) books: OpenLedger,
     pub(super) feed: Feed,
     pub(super) sessions: Arc<Sessions>,
     pub(super) state_dir: PathBuf,
@@ -89,11 +89,11 @@ pub(super) fn list(models: &[Arc<ModelHandle>]) -> Vec<(Arc<ModelHandle>, Cancel
 
 impl Reloader {
     /// Reloads when somebody wants it, until the program stops.
-    pub(super) async fn run(mut self, mut orders: mpsc::Receiver<Order>, mut hang_up: HangUp) {
+    pub(super) async fn run(mut self, mut orders: mpsc::Receiver<ReloadRequest>, mut hang_up: ReloadSignal) {
         let stopping = self.in_force.management.now().stopping.clone();
         let (retired, mut ended) = mpsc::channel(RETIRED);
-        let mut watch = Watch::new(&self.path).await;
-        let mut keys = Watch::new(&key_store::path(&self.state_dir)).await;
+        let mut watch = ConfigWatch::new(&self.path).await;
+        let mut keys = ConfigWatch::new(&key_store::path(&self.state_dir)).await;
         self.adopt_former_data(&self.spec.clone()).await;
         loop {
             tokio::select! {
@@ -127,7 +127,7 @@ impl Reloader {
         text: Option<String>,
         dry_run: bool,
         retired: &mpsc::Sender<Arc<ModelHandle>>,
-    ) -> Result<Done, Undone> {
+    ) -> Result<ReloadOutcome, Undone> {
         let done = self.try_reload(text, dry_run, retired).await;
         if dry_run {
             return done.map(|(done, _)| done);
@@ -156,7 +156,7 @@ impl Reloader {
         }
     }
 
-    fn say(&self, by: &str, done: &Done) {
+    fn say(&self, by: &str, done: &ReloadOutcome) {
         for warning in &done.warnings.problems {
             log::warn!("{}: {}", warning.path, warning.message);
         }
@@ -173,9 +173,9 @@ impl Reloader {
         text: Option<String>,
         dry_run: bool,
         retired: &mpsc::Sender<Arc<ModelHandle>>,
-    ) -> Result<(Done, String), Undone> {
+    ) -> Result<(ReloadOutcome, String), Undone> {
         let (path, state_dir) = (self.path.clone(), self.state_dir.clone());
-        let loading = actix_web::rt::task::spawn_blocking(move || -> Result<Loaded, Undone> {
+        let loading = actix_web::rt::task::spawn_blocking(move || -> Result<LoadedConfig, Undone> {
             let loaded = match text {
                 Some(text) => config::parse(text.as_bytes(), &path),
                 None => config::load(&path),
@@ -185,24 +185,24 @@ impl Reloader {
             Ok(loaded)
         });
         let loaded = loading.await.map_err(|error| Undone::Failed(error.to_string()))?;
-        let Loaded { spec: new, warnings, text } = loaded?;
+        let LoadedConfig { spec: new, warnings, text } = loaded?;
         let plan = reload::plan(&self.spec, &new);
         let version = config::version(&text);
         if !dry_run && !plan.is_empty() {
             self.apply(&plan, new, retired).await.map_err(Undone::Failed)?;
         }
-        Ok((Done { plan, warnings }, version))
+        Ok((ReloadOutcome { plan, warnings }, version))
     }
 
     async fn apply(
         &mut self,
-        plan: &Plan,
+        plan: &ReloadPlan,
         new: Spec,
         retired: &mpsc::Sender<Arc<ModelHandle>>,
     ) -> Result<(), String> {
         let new = reload::in_force(&self.spec, new);
         // Before anything is started with them.
-        output::learn(&self.mask, &new);
+        backend_output::learn(&self.mask, &new);
         self.launcher.hide(new.secret_variables.clone());
         let access = {
             let (spec, state_dir) = (new.clone(), self.state_dir.clone());
@@ -222,7 +222,7 @@ impl Reloader {
         let gone = std::mem::replace(&mut self.listed, listed);
         let models: Vec<_> = self.listed.iter().map(|(model, _)| Arc::clone(model)).collect();
         let wings = configured(self.in_force.wings(), &new, &Arc::new(access), models);
-        self.scope.store(Arc::new(Scope {
+        self.scope.store(Arc::new(SchedulerScope {
             models: self.roster.replicas(),
             settings: placement(&new.program),
             watts: new.program.watts.clone(),
@@ -250,7 +250,7 @@ impl Reloader {
         if log(&new.program) != log(&self.spec.program) {
             logging::reconfigure(&new.program);
         }
-        self.notifications.reconfigure(notices::outlets(&new));
+        self.notifications.reconfigure(notifications::outlets(&new));
         self.books.ledger.reconfigure(new.program.log_retention_days, new.program.electricity);
         if new.program.captures != self.spec.program.captures {
             self.in_force.management.now().captures.reconfigure(new.program.captures).await;
@@ -281,7 +281,7 @@ impl Reloader {
     }
 }
 
-fn refused(report: &Report) -> String {
+fn refused(report: &ConfigReport) -> String {
     let errors = report.problems.iter().filter(|problem| problem.severity == config::Severity::Error).count();
     format!("it has {errors} error{}", if errors == 1 { "" } else { "s" })
 }

@@ -107,13 +107,13 @@ impl Signals {
 }
 
 /// SIGHUP, by which daemons are told to read their configuration again; on Windows there is no such thing.
-pub(super) struct HangUp {
+pub(super) struct ReloadSignal {
     #[cfg(unix)]
     signal: Option<tokio::signal::unix::Signal>,
 }
 
 #[cfg(unix)]
-impl HangUp {
+impl ReloadSignal {
     /// From here on it does not end the program any more.
     pub(super) fn new() -> Self {
         let signal = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup());
@@ -129,7 +129,7 @@ impl HangUp {
 }
 
 #[cfg(not(unix))]
-impl HangUp {
+impl ReloadSignal {
     pub(super) fn new() -> Self {
         Self {}
     }

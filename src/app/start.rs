@@ -1,34 +1,34 @@
 //! How everything is started, in order.
 
+use super::backend_output::{common_dir, state_dir};
 use super::guard::Guard;
-use super::opening::Opening;
-use super::output::{common_dir, state_dir};
-use super::places::Places;
+use super::launchers::Launchers;
+use super::ledger_opening::OpeningLedger;
 use super::reload::Reloader;
 use super::signals::Signals;
-use super::tree::{Parts, Roster};
+use super::tree::{ActorInputs, ModelRoster};
 use super::{
-    Running, Starting, address, configured, device_check, hours, notices, output, places, pods, reload,
-    shared, slack, tree,
+    Running, Starting, address, backend_output, device_check, from_config, hours, launchers, notifications,
+    peers, pods, reload, tree, trim_memory,
 };
-use crate::http::{self, Gateways, InForce, Pulse, Sessions, Standby, Wings};
+use crate::http::{self, EventBroadcast, Gateways, InForce, Sessions, Standby, Wings};
 use crate::limits;
 use crate::logging;
-use crate::tls::Shown;
+use crate::tls::ServerCertificate;
 use crate::traces::Tracer;
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
-use llm_manager_actors::Live;
+use llm_manager_actors::ActorRef;
 use llm_manager_actors::device_monitor::{self, Devices};
 use llm_manager_actors::feeds::Feed;
 use llm_manager_actors::model::{Directory, ModelHandle};
-use llm_manager_actors::scheduler::{Pauses, Scope, Setup};
-use llm_manager_actors::supervisor::{Child, Supervisor, Tree, ask};
+use llm_manager_actors::scheduler::{Pauses, SchedulerScope, Setup};
+use llm_manager_actors::supervisor::{Child, GetTree, Supervisor, ask};
 use llm_manager_devices::Registry;
 use llm_manager_policy::endpoints::Endpoints;
 use llm_manager_policy::spec::{ModelSpec, Spec};
 use llm_manager_process as process;
-use llm_manager_process::{Book, Launcher, LocalLauncher, OutputSink, UrlLauncher};
+use llm_manager_process::{Launcher, LocalLauncher, OutputSink, RunTable, UrlLauncher};
 use llm_manager_slurm::{Nodes, SlurmLauncher};
 use std::fmt::Display;
 use std::path::Path;
@@ -55,7 +55,7 @@ fn start_devices(spec: &Spec, state_dir: &Path, instance: &str) -> Devices {
     let env = process::helper_env("devices", state_dir, instance);
     let registry = Registry::built_in(&device_check::system()).commands(&spec.devices, &spec.base_dir, &env);
     let enabled = !spec.program.disable_gpu_monitoring;
-    Devices::new(device_monitor::Settings { enabled, ..Default::default() }, registry)
+    Devices::new(device_monitor::MonitorSettings { enabled, ..Default::default() }, registry)
 }
 
 /// Switches fault injection on, for tests.
@@ -66,46 +66,46 @@ impl Running {
     pub(super) async fn start(
         spec: &Spec,
         starting: Starting,
-        lines: logging::Lines,
+        lines: logging::LogQueue,
         signals: &mut Signals,
     ) -> Result<Option<Self>, String> {
         let Starting { path, file, reloads, orders, hang_up } = starting;
         let program = &spec.program;
-        let (hub, root, scheduler, feed) = (Live::new(), Live::new(), Live::new(), Feed::new());
+        let (hub, root, scheduler, feed) = (ActorRef::new(), ActorRef::new(), ActorRef::new(), Feed::new());
         let origin = Instant::now();
         let handle =
             |model: &Arc<ModelSpec>| ModelHandle::new(Arc::clone(model), program.max_waiting, origin);
         let models: Vec<Arc<ModelHandle>> = spec.models.iter().map(|model| Arc::new(handle(model))).collect();
-        let roster = Roster::new(&models, configured::timeouts(program));
-        let scope = Arc::new(ArcSwap::from_pointee(Scope {
+        let roster = ModelRoster::new(&models, from_config::timeouts(program));
+        let scope = Arc::new(ArcSwap::from_pointee(SchedulerScope {
             models: roster.replicas(),
-            settings: configured::placement(program),
+            settings: from_config::placement(program),
             watts: program.watts.clone(),
             shared_devices: spec.shared_devices.clone(),
         }));
         let listed = reload::list(&models);
         let stopping = CancellationToken::new();
         let (state_dir, common) = (state_dir(spec), common_dir(spec));
-        let leadership = shared::leadership(spec, &address(program), origin);
-        let opening = Opening::begin(program, &state_dir)?;
+        let leadership = peers::leadership(spec, &address(program), origin);
+        let opening = OpeningLedger::begin(program, &state_dir)?;
         let instance = format!("{}-{:08x}", std::process::id(), fastrand::u32(..));
         let devices = start_devices(spec, &state_dir, &instance);
         let pauses = Pauses::load(state_dir.join("paused.json"));
-        let notifications = notices::start(spec, &state_dir, &instance);
+        let notifications = notifications::start(spec, &state_dir, &instance);
         let looked_after = !program.disable_gpu_monitoring;
         let Some(books) = opening.done(signals).await? else { return Ok(None) };
-        let mask = output::mask(spec);
-        let captures = output::captures(spec, &mask)?;
+        let mask = backend_output::mask(spec);
+        let captures = backend_output::captures(spec, &mask)?;
         let sessions = Arc::new(Sessions::new(program.port)?);
         let access = {
             let (spec, common, sessions) = (spec.clone(), common.clone(), Arc::clone(&sessions));
             let loading =
-                actix_web::rt::task::spawn_blocking(move || configured::access(&spec, &common, &sessions));
+                actix_web::rt::task::spawn_blocking(move || from_config::access(&spec, &common, &sessions));
             Arc::new(loading.await.map_err(|error| format!("the labels of keys: {error}"))??)
         };
         let restart = file.restart.clone();
         let standby = Standby::default();
-        let quotas = Live::new();
+        let quotas = ActorRef::new();
         let tracer = match &program.traces {
             Some(traces) => Some(Tracer::of(traces).await?),
             None => None,
@@ -154,7 +154,7 @@ impl Running {
                 notifications: notifications.clone(),
                 feed: feed.clone(),
                 logs: hub.clone(),
-                log_folder: output::log_folder(spec),
+                log_folder: backend_output::log_folder(spec),
                 supervisor: root.clone(),
                 standby: standby.clone(),
                 stopping: stopping.clone(),
@@ -165,22 +165,22 @@ impl Running {
         let gateways = Gateways::new(limits::workers());
         let http = gateways.child_spec(feed.clone());
         let handles = listed.iter().map(|(model, _)| Arc::clone(model)).collect();
-        let in_force = InForce::new(configured::configured(wings, spec, &access, handles));
-        let parts = http::Parts {
+        let in_force = InForce::new(from_config::configured(wings, spec, &access, handles));
+        let parts = http::HttpInputs {
             in_force: in_force.clone(),
             config: file,
-            pulse: Pulse::default(),
+            pulse: EventBroadcast::default(),
             gateways: gateways.clone(),
         };
         // The port first: a second manager must not touch the backends of the one that runs.
         let shown = match program.tls.clone() {
             Some(tls) => {
-                let reading = actix_web::rt::task::spawn_blocking(move || Shown::read(&tls));
+                let reading = actix_web::rt::task::spawn_blocking(move || ServerCertificate::read(&tls));
                 Some(reading.await.map_err(|error| format!("tls: {error}"))??)
             }
             None => None,
         };
-        let acceptor = shown.as_ref().map(Shown::acceptor).transpose()?;
+        let acceptor = shown.as_ref().map(ServerCertificate::acceptor).transpose()?;
         let serve = http::bind(parts, program, acceptor)?;
         reap(&state_dir, &instance).await?;
         // As late: a manager that can't have the port must not change a price either.
@@ -196,22 +196,22 @@ impl Running {
             base_dir: spec.base_dir.clone(),
             pauses: pauses.clone(),
         };
-        let sink = output::sink(spec, &hub, &mask);
+        let sink = backend_output::sink(spec, &hub, &mask);
         let log_files = sink.files.clone();
         let sink: Rc<dyn OutputSink> = Rc::new(sink);
         let local = LocalLauncher::new(instance.clone(), state_dir.clone(), Rc::clone(&sink));
         local.hide(spec.secret_variables.clone());
-        let fence = shared::fence(leadership.as_ref());
-        let clusters = places::Clusters {
+        let fence = peers::fence(leadership.as_ref());
+        let clusters = launchers::Clusters {
             slurm: SlurmLauncher::new(common.clone(), Rc::clone(&sink), watching, fence.clone()),
             pods: pods::launcher(common.clone(), sink, fence),
         };
-        let book = Book::default();
+        let book = RunTable::default();
         let jobs = leadership.as_ref().map(|leadership| {
             let owner = Rc::new(clusters.clone());
-            shared::launcher(leadership, owner, (&books.ledger, &roster), common.clone(), &book)
+            peers::launcher(leadership, owner, (&books.ledger, &roster), common.clone(), &book)
         });
-        let places = Places {
+        let places = Launchers {
             local: local.clone(),
             url: UrlLauncher::new(&instance),
             clusters: clusters.clone(),
@@ -220,12 +220,12 @@ impl Running {
         let launcher: Rc<dyn Launcher> = Rc::new(places);
         // Without monitoring there is nothing to decide by: everything is started at once.
         let looked_after = looked_after.then(|| (scheduler.clone(), setup));
-        let supervisor = Live::new();
+        let supervisor = ActorRef::new();
         let council = leadership.as_ref().map(|leadership| {
             let own = (&roster, &book, &books);
-            leadership.child_spec(Rc::new(shared::Own::new(own, origin, clusters.clone())))
+            leadership.child_spec(Rc::new(peers::LocalManager::new(own, origin, clusters.clone())))
         });
-        let parts = Parts {
+        let parts = ActorInputs {
             hub: &hub,
             feed: &feed,
             launcher: &launcher,
@@ -245,21 +245,21 @@ impl Running {
         actix_web::rt::spawn(logging::feed(lines, hub));
         if let Some(addr) = root.addr() {
             // Its answer means that every actor is up; only then may requests come.
-            ask(&addr, Tree).await;
+            ask(&addr, GetTree).await;
         }
         if leadership.is_none() {
-            actix_web::rt::spawn(places::take_over(clusters, roster.clone()));
+            actix_web::rt::spawn(launchers::take_over(clusters, roster.clone()));
         }
         let ticking = hours::watch(roster.clone(), books.ledger.clone(), origin, stopping.clone());
         actix_web::rt::spawn(ticking);
-        let looking = notices::watch(
+        let looking = notifications::watch(
             notifications.clone(),
             roster.clone(),
             in_force.management.clone(),
             spec.program.tls.clone(),
         );
         actix_web::rt::spawn(looking);
-        actix_web::rt::spawn(slack::watch(roster.clone(), gateways, stopping.clone()));
+        actix_web::rt::spawn(trim_memory::watch(roster.clone(), gateways, stopping.clone()));
         let server = serve();
         if let Some(shown) = shown {
             actix_web::rt::spawn(shown.watch());

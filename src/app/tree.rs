@@ -5,12 +5,12 @@ use llm_manager_actors::billing::Ledger;
 use llm_manager_actors::feeds::Feed;
 use llm_manager_actors::logs::LogHub;
 use llm_manager_actors::memory::MemoryLink;
-use llm_manager_actors::model::{Environment, Model, ModelHandle, Timeouts};
+use llm_manager_actors::model::{Model, ModelContext, ModelHandle, Timeouts};
 use llm_manager_actors::notifier::Notifications;
 use llm_manager_actors::quotas::Quotas;
-use llm_manager_actors::scheduler::{Lost, Scheduler, Setup};
+use llm_manager_actors::scheduler::{ModelCrashed, Scheduler, Setup};
 use llm_manager_actors::supervisor::{Child, ChildSpec, Supervisor};
-use llm_manager_actors::{Live, tell};
+use llm_manager_actors::{ActorRef, tell};
 use llm_manager_policy::model_state::ModelState;
 use llm_manager_policy::spec::Spec;
 use llm_manager_process::Launcher;
@@ -20,20 +20,20 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// What the actors are given.
-pub(super) struct Parts<'a> {
-    pub(super) hub: &'a Live<LogHub>,
+pub(super) struct ActorInputs<'a> {
+    pub(super) hub: &'a ActorRef<LogHub>,
     pub(super) feed: &'a Feed,
     pub(super) launcher: &'a Rc<dyn Launcher>,
     /// `None`: memory is not checked.
-    pub(super) scheduler: Option<(Live<Scheduler>, Setup)>,
+    pub(super) scheduler: Option<(ActorRef<Scheduler>, Setup)>,
     pub(super) ledger: &'a Ledger,
     pub(super) billing: ChildSpec,
     pub(super) http: ChildSpec,
-    pub(super) quotas: &'a Live<Quotas>,
+    pub(super) quotas: &'a ActorRef<Quotas>,
     pub(super) notifications: &'a Notifications,
     pub(super) stopping: &'a CancellationToken,
     /// Where the supervisor of the models is found.
-    pub(super) supervisor: &'a Live<Supervisor>,
+    pub(super) supervisor: &'a ActorRef<Supervisor>,
     pub(super) tracer: Option<&'a Tracer>,
     /// Of several managers.
     pub(super) leadership: Option<ChildSpec>,
@@ -41,14 +41,14 @@ pub(super) struct Parts<'a> {
 
 /// Whom the supervisor of the models starts, after a reload and after its own restart too. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Roster(Rc<Members>);
+pub(super) struct ModelRoster(Rc<Members>);
 
 struct Members {
     models: RefCell<Vec<Arc<ModelHandle>>>,
     timeouts: Cell<Timeouts>,
 }
 
-impl Roster {
+impl ModelRoster {
     pub(super) fn new(models: &[Arc<ModelHandle>], timeouts: Timeouts) -> Self {
         let roster = Self(Rc::new(Members { models: RefCell::default(), timeouts: Cell::new(timeouts) }));
         models.iter().for_each(|model| roster.add(model));
@@ -97,8 +97,8 @@ impl Roster {
 }
 
 /// The child specs of the root: the logs first, for everybody writes to them.
-pub(super) fn tree(spec: &Spec, roster: &Roster, parts: Parts<'_>) -> Vec<ChildSpec> {
-    let Parts {
+pub(super) fn tree(spec: &Spec, roster: &ModelRoster, parts: ActorInputs<'_>) -> Vec<ChildSpec> {
+    let ActorInputs {
         hub,
         feed,
         launcher,
@@ -137,7 +137,7 @@ pub(super) fn tree(spec: &Spec, roster: &Roster, parts: Parts<'_>) -> Vec<ChildS
                     let (working_dir, link) = (base_dir.clone(), link.clone());
                     // It outlives the actor.
                     let slot = model.face().slot();
-                    move || Environment {
+                    move || ModelContext {
                         launcher: Rc::clone(&launcher),
                         feed: feed.clone(),
                         working_dir: working_dir.clone(),
@@ -173,7 +173,7 @@ pub(super) fn tree(spec: &Spec, roster: &Roster, parts: Parts<'_>) -> Vec<ChildS
     children
 }
 
-fn scheduler_child(live: Live<Scheduler>, setup: Setup) -> ChildSpec {
+fn scheduler_child(live: ActorRef<Scheduler>, setup: Setup) -> ChildSpec {
     // A successor asks the models what they hold.
     let was_there = Cell::new(false);
     ChildSpec::new("scheduler", move || {
@@ -183,8 +183,8 @@ fn scheduler_child(live: Live<Scheduler>, setup: Setup) -> ChildSpec {
 
 fn model_child(
     model: Arc<ModelHandle>,
-    scheduler: Option<Live<Scheduler>>,
-    environment: impl Fn() -> Environment + 'static,
+    scheduler: Option<ActorRef<Scheduler>>,
+    environment: impl Fn() -> ModelContext + 'static,
 ) -> ChildSpec {
     let started = Arc::clone(&model);
     let described = Arc::clone(&model);
@@ -220,8 +220,8 @@ fn model_child(
             let model = Arc::clone(&model);
             move |cause, comes_again| {
                 model.actor_crashed(cause, comes_again);
-                if let Some(addr) = scheduler.as_ref().and_then(Live::addr) {
-                    tell(&addr, Lost { model: model.spec.name.as_str().into() });
+                if let Some(addr) = scheduler.as_ref().and_then(ActorRef::addr) {
+                    tell(&addr, ModelCrashed { model: model.spec.name.as_str().into() });
                 }
             }
         }),

@@ -1,7 +1,7 @@
 //! `llm-manager checkpoint`: the helper in which the manager calls NVIDIA's driver, see `devices::cuda`.
 
 use clap::{Args, ValueEnum};
-use llm_manager_devices::cuda::{self, Refusal};
+use llm_manager_devices::cuda::{self, CheckpointError};
 use llm_manager_policy::checkpoint::{PARK, UNFINISHED, WAKE};
 use std::time::Duration;
 
@@ -28,10 +28,10 @@ enum Order {
 }
 
 impl CheckpointOrder {
-    pub(super) fn run(&self) -> Result<String, Refusal> {
+    pub(super) fn run(&self) -> Result<String, CheckpointError> {
         let order = match self.order {
-            Order::Park => cuda::Order::Park,
-            Order::Wake => cuda::Order::Wake,
+            Order::Park => cuda::CheckpointAction::Park,
+            Order::Wake => cuda::CheckpointAction::Wake,
         };
         let pids = cuda::carry_out(order, &self.pids, Duration::from_millis(self.limit_ms))?;
         Ok(pids.iter().map(u32::to_string).collect::<Vec<_>>().join(" "))
@@ -39,6 +39,6 @@ impl CheckpointOrder {
 }
 
 /// Says whether the processes are as they were.
-pub(super) const fn exit_code(refusal: &Refusal) -> u8 {
+pub(super) const fn exit_code(refusal: &CheckpointError) -> u8 {
     if refusal.undone { 1 } else { UNFINISHED }
 }

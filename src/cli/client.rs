@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The manager that this configuration would serve.
-pub(crate) struct Manager {
+pub(crate) struct ManagerClient {
     client: Client,
     base: String,
     key: Option<String>,
@@ -40,7 +40,7 @@ pub(crate) const KEY: &str = config::CLIENT_KEY;
 /// Of `program`, what this needs to know.
 pub(crate) const KEYS: [&str; 5] = ["host", "port", "api_keys", "tls", "base_path"];
 
-impl Manager {
+impl ManagerClient {
     /// The manager of the configuration at `path`, of which `program` is known. Blocks for a moment. An error is ready to be
     /// printed.
     pub(crate) fn of(path: &Path, program: &ProgramSpec) -> Result<Self, String> {

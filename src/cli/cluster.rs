@@ -2,7 +2,7 @@
 
 use super::{complain, say};
 use clap::{Subcommand, ValueEnum};
-use llm_manager_slurm::{CallError, end_orphan, orphans};
+use llm_manager_slurm::{ToolError, end_orphan, orphans};
 use std::fmt::Display;
 use std::process::ExitCode;
 
@@ -20,7 +20,7 @@ pub(super) enum ClusterOrder {
         dry_run: bool,
         /// Ask this cluster alone; default: whichever there is.
         #[arg(long, value_name = "CLUSTER")]
-        only: Option<Which>,
+        only: Option<ClusterKind>,
         /// Look for Pods in this namespace; default: that of the context.
         #[arg(long)]
         namespace: Option<String>,
@@ -31,7 +31,7 @@ pub(super) enum ClusterOrder {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Which {
+pub(super) enum ClusterKind {
     Slurm,
     Kubernetes,
 }
@@ -110,16 +110,16 @@ enum Found {
 
 async fn clean(
     dry_run: bool,
-    only: Option<Which>,
+    only: Option<ClusterKind>,
     namespace: Option<String>,
     context: Option<String>,
 ) -> Cleaned {
     let host = sysinfo::System::host_name().unwrap_or_default();
     let wants = |which| only.is_none_or(|only| only == which);
     let is_named = only.is_some() || namespace.is_some() || context.is_some();
-    let jobs = async { if wants(Which::Slurm) { jobs(dry_run, &host).await } else { Asked::LeftOut } };
+    let jobs = async { if wants(ClusterKind::Slurm) { jobs(dry_run, &host).await } else { Asked::LeftOut } };
     let pods = async {
-        let wanted = wants(Which::Kubernetes);
+        let wanted = wants(ClusterKind::Kubernetes);
         if wanted { pods(dry_run, &host, namespace, context).await } else { Asked::LeftOut }
     };
     let (jobs, pods) = futures_util::future::join(jobs, pods).await;
@@ -172,7 +172,7 @@ async fn pods(_dry_run: bool, _host: &str, _namespace: Option<String>, _context:
 async fn jobs(dry_run: bool, host: &str) -> Asked {
     let found = match orphans(host).await {
         Ok(found) => found,
-        Err(error @ CallError::NotStarted { .. }) => return Asked::Absent(error.to_string()),
+        Err(error @ ToolError::NotStarted { .. }) => return Asked::Absent(error.to_string()),
         // Its programs are installed, and no cluster is.
         Err(error) if error.is_nowhere() => return Asked::Absent(error.to_string()),
         Err(error) => return Asked::Away(error.to_string()),
@@ -195,6 +195,6 @@ async fn jobs(dry_run: bool, host: &str) -> Asked {
         Some(job) => end_orphan(job).await,
         None => Ok(()),
     };
-    let is_away = |error: &CallError| matches!(error, CallError::Unanswered { .. });
+    let is_away = |error: &ToolError| matches!(error, ToolError::Unanswered { .. });
     Asked::Done(Cleaned::of(listed, end, is_away).await)
 }

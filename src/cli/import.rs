@@ -7,9 +7,9 @@ mod llama_swap;
 mod macros;
 mod original;
 mod report;
+mod split_command;
 #[cfg(test)]
 mod tests;
-mod words;
 mod yaml11;
 
 use clap::Args;
@@ -19,8 +19,8 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::config;
-use emit::Output;
-use report::{Report, counted};
+use emit::GeneratedConfig;
+use report::{ImportReport, counted};
 
 /// How an SQLite file begins.
 const SQLITE: &[u8] = b"SQLite format 3\0";
@@ -56,7 +56,7 @@ impl ImportOrder {
         let bytes = std::fs::read(&self.file).map_err(|error| wrong(&error))?;
         let text = String::from_utf8(bytes).map_err(|_| wrong(&"the file is not UTF-8 text"))?;
         let node = yaml11::parse(&text).map_err(|error| wrong(&error))?;
-        let mut report = Report::of(&self.file);
+        let mut report = ImportReport::of(&self.file);
         let output = if original::is(&node) {
             let folder = self.file.parent().unwrap_or(Path::new("")).to_owned();
             original::convert(&node, &folder, &mut report)
@@ -70,7 +70,12 @@ impl ImportOrder {
     }
 
     /// Writes a configuration, or prints it.
-    fn configuration(&self, config: &Path, output: &Output, report: &Report) -> Result<String, String> {
+    fn configuration(
+        &self,
+        config: &Path,
+        output: &GeneratedConfig,
+        report: &ImportReport,
+    ) -> Result<String, String> {
         let text = output.text();
         let checked = config::parse(text.as_bytes(), config);
         let mut said = report.to_string();
@@ -123,7 +128,7 @@ impl ImportOrder {
                     config.display()
                 ));
             } else {
-                let mut report = Report::of(&self.file);
+                let mut report = ImportReport::of(&self.file);
                 let output = original::of_v3(&configuration, &mut report);
                 planned = config::any_of(&output.text(), config).ok();
                 said.push_str(&self.configuration(config, &output, &report)?);

@@ -1,12 +1,12 @@
 //! `init`: looks at what is on this machine and writes a configuration for it. Starts nothing.
 
 mod command;
-mod find;
-mod found;
 mod header;
-mod need;
+mod inventory;
 mod ollama;
+mod placements;
 mod search;
+mod search_paths;
 mod write;
 
 use clap::Args;
@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 
 use crate::app::device_check;
 use crate::config;
-use find::Places;
-use found::{Device, Found};
+use inventory::{FoundDevice, Inventory};
+use search_paths::SearchPaths;
 
 /// Where to look beside the usual folders.
 #[derive(Args)]
@@ -60,12 +60,12 @@ impl InitOrder {
         Ok(summary(&found, path))
     }
 
-    fn look(&self) -> Found {
-        let places = Places::of_machine(&self.models);
+    fn look(&self) -> Inventory {
+        let places = SearchPaths::of_machine(&self.models);
         let samples = device_check::built_in().into_iter().flatten().flatten().filter(|sample| sample.online);
         let samples: Vec<_> = samples.collect();
         let seen = |plugin| samples.iter().any(|sample| sample.plugin == plugin);
-        let mut other_cards = find::cards(&places.cards, seen(nvidia::NAME));
+        let mut other_cards = search_paths::cards(&places.cards, seen(nvidia::NAME));
         other_cards.retain(|vendor| match *vendor {
             "AMD" => !seen(amd::NAME),
             "Intel" => !seen(intel::NAME),
@@ -74,11 +74,11 @@ impl InitOrder {
         // Memory that is the machine's own is `cpu` already.
         let devices = samples.iter().filter(|sample| !sample.unified).filter_map(|sample| {
             let is_gpu = sample.plugin != cpu::NAME;
-            Some(Device { name: sample.name.clone(), total_mib: sample.memory_total_mib?, is_gpu })
+            Some(FoundDevice { name: sample.name.clone(), total_mib: sample.memory_total_mib?, is_gpu })
         });
         let devices: Vec<_> = devices.collect();
-        let search = find::models(&places);
-        Found {
+        let search = search_paths::models(&places);
+        Inventory {
             devices,
             other_cards,
             llama_server: places.program("llama-server"),
@@ -91,7 +91,7 @@ impl InitOrder {
 }
 
 /// What was found, and what comes next.
-fn summary(found: &Found, path: &Path) -> String {
+fn summary(found: &Inventory, path: &Path) -> String {
     let mut lines = Vec::new();
     for device in &found.devices {
         lines.push(format!("device   {}, {} MiB", device.name, device.total_mib));

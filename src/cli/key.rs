@@ -3,7 +3,7 @@
 
 use super::{complain, say};
 use crate::config;
-use crate::key_store::{self, Unchanged, Wanted};
+use crate::key_store::{self, NewKey, Unchanged};
 use clap::Subcommand;
 use clap::builder::NonEmptyStringValueParser;
 use jiff::Timestamp;
@@ -15,7 +15,7 @@ use std::process::ExitCode;
 #[derive(Subcommand)]
 pub(super) enum KeyOrder {
     /// Create a key, and print its secret, once.
-    Add(Wanted),
+    Add(NewKey),
     /// List the keys of the configuration and those that were created.
     List,
     /// Revoke a key: it is refused from now on.
@@ -37,7 +37,7 @@ pub(super) fn run(path: &Path, order: &KeyOrder) -> ExitCode {
         Ok(spec) => spec,
         Err(report) => return complain(&report.to_string(), 2),
     };
-    let dir = crate::app::output::common_dir(&loaded);
+    let dir = crate::app::backend_output::common_dir(&loaded);
     let soon = "a manager that runs knows of it within 2 s";
     let done = match order {
         KeyOrder::Add(wanted) => {

@@ -5,7 +5,7 @@ use crate::config;
 use clap::Subcommand;
 use clap::builder::NonEmptyStringValueParser;
 use llm_manager_actors::billing::{Replayed, replay_rejected, retain_now};
-use llm_manager_ledger::{Hold, Location, StoreError, copy, restore};
+use llm_manager_ledger::{FolderLock, Location, StoreError, copy, restore};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -70,7 +70,7 @@ pub(super) fn run(path: &Path, order: &LedgerOrder) -> ExitCode {
 /// The manager that has the ledger of this configuration, if one runs on this computer.
 pub(super) fn holder(path: &Path) -> Option<String> {
     let program = config::load_program(path, &["database"]).ok()?;
-    Hold::holder(&state_dir(path, &Location::parse(&program.database)))
+    FolderLock::holder(&state_dir(path, &Location::parse(&program.database)))
 }
 
 /// Puts a copy in the place of the ledger.

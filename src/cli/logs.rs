@@ -1,12 +1,12 @@
 //! `logs --run`, `--since`, `--grep`: what was kept of the output of runs. Asks the manager; where none runs, it reads the
 //! files itself, for the crash of last night may have been the manager's own.
 
-use super::client::{Manager, segment};
+use super::client::{ManagerClient, segment};
 use super::{complain, failed, say};
 use crate::{app, config};
 use awc::http::Method;
 use jiff::{Span, Timestamp, Zoned};
-use llm_manager_actors::logs::read::{self, Wanted};
+use llm_manager_actors::logs::read::{self, LineFilter};
 use llm_manager_policy::spec::Spec;
 use regex::Regex;
 use serde::Deserialize;
@@ -61,16 +61,16 @@ pub(super) fn run(path: &Path, order: &LogsOrder) -> ExitCode {
 
 async fn lines(path: &Path, spec: &Spec, order: &LogsOrder) -> Result<Vec<String>, String> {
     // A certificate that can't be read keeps nobody from what the files have.
-    if let Ok(manager) = Manager::of(path, &spec.program)
+    if let Ok(manager) = ManagerClient::of(path, &spec.program)
         && manager.answers().await
     {
         let lines: Vec<Line> = manager.ask_json(Method::GET, &order.path()).await?;
         return Ok(lines.into_iter().map(|line| line.line).collect());
     }
-    let folder = app::output::log_folder(spec)
+    let folder = app::backend_output::log_folder(spec)
         .ok_or("no manager answers, and `logs.size_mb` is 0: nothing is kept")?;
     let grep = |line: &str| order.grep.as_ref().is_none_or(|grep| grep.is_match(line));
-    let wanted = Wanted { tail: order.tail(), since: order.since, grep: &grep };
+    let wanted = LineFilter { tail: order.tail(), since: order.since, grep: &grep };
     let wrong = |error: std::io::Error| format!("{}: {error}", folder.display());
     let found = match order.run {
         Some(run) => read::run(&folder, run, &wanted)

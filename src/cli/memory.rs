@@ -1,6 +1,6 @@
 //! `explain --memory MODEL`: what a model's memory is made of.
 
-use super::client::{Manager, segment};
+use super::client::{ManagerClient, segment};
 use awc::http::Method;
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Deserialize;
@@ -32,7 +32,7 @@ struct Part {
 }
 
 /// The text that tells it.
-pub(super) async fn explain(manager: &Manager, model: &str) -> Result<String, String> {
+pub(super) async fn explain(manager: &ManagerClient, model: &str) -> Result<String, String> {
     let path = format!("/api/models/{}/memory", segment(model));
     let memory: Memory = manager.ask_json(Method::GET, &path).await?;
     let mut text = Vec::new();

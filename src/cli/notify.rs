@@ -1,6 +1,6 @@
 //! `notify`: whom word goes out to, and whether it gets there.
 
-use super::client::{Manager, segment};
+use super::client::{ManagerClient, segment};
 use awc::http::Method;
 use clap::Subcommand;
 use clap::builder::NonEmptyStringValueParser;
@@ -39,7 +39,7 @@ struct Tested {
 }
 
 /// Carries it out; what is to be printed.
-pub(super) async fn run(manager: &Manager, order: NotifyOrder) -> Result<String, String> {
+pub(super) async fn run(manager: &ManagerClient, order: NotifyOrder) -> Result<String, String> {
     match order {
         NotifyOrder::List => list(manager).await,
         NotifyOrder::Test { name } => {
@@ -53,7 +53,7 @@ pub(super) async fn run(manager: &Manager, order: NotifyOrder) -> Result<String,
     }
 }
 
-async fn list(manager: &Manager) -> Result<String, String> {
+async fn list(manager: &ManagerClient) -> Result<String, String> {
     let outlets: Vec<Outlet> = manager.ask_json(Method::GET, "/api/notify").await?;
     if outlets.is_empty() {
         return Ok("nobody is told of anything: `notify` of the configuration has no entry".to_owned());

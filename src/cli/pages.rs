@@ -21,13 +21,13 @@ impl Completions {
 
 /// `man`
 #[derive(Args, Debug)]
-pub(super) struct Man {
+pub(super) struct ManPages {
     /// Write a page for the program and one for each command into this folder; otherwise the program's page is printed.
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
 }
 
-impl Man {
+impl ManPages {
     pub(super) fn run(&self, command: Command) -> Result<String, String> {
         let Some(folder) = &self.out else {
             let mut text = Vec::new();
@@ -63,13 +63,13 @@ mod tests {
     #[test]
     fn each_command_that_is_shown_has_a_man_page() {
         let folder = tempfile::tempdir().unwrap();
-        Man { out: Some(folder.path().to_owned()) }.run(command()).unwrap();
+        ManPages { out: Some(folder.path().to_owned()) }.run(command()).unwrap();
         let there = |name: &str| folder.path().join(name).exists();
         for shown in command().get_subcommands().filter(|command| !command.is_hide_set()) {
             assert!(there(&format!("llm-manager-{}.1", shown.get_name())), "{}", shown.get_name());
         }
         assert!(there("llm-manager.1") && !there("llm-manager-guard.1"));
-        let text = Man { out: None }.run(command()).unwrap();
+        let text = ManPages { out: None }.run(command()).unwrap();
         assert!(text.contains(".SH SYNOPSIS"), "{text}");
     }
 }

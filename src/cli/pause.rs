@@ -1,6 +1,6 @@
 //! `pause` and `resume`: "not now" for a device.
 
-use super::client::{Manager, segment};
+use super::client::{ManagerClient, segment};
 use awc::http::Method;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -30,7 +30,11 @@ pub(super) fn minutes(text: &str) -> Result<f64, String> {
 }
 
 /// Pauses, or resumes without minutes; what is to be printed.
-pub(super) async fn run(manager: &Manager, device: &str, minutes: Option<f64>) -> Result<String, String> {
+pub(super) async fn run(
+    manager: &ManagerClient,
+    device: &str,
+    minutes: Option<f64>,
+) -> Result<String, String> {
     let verb = minutes.map_or_else(|| "resume".to_owned(), |minutes| format!("pause?minutes={minutes}"));
     let path = format!("/api/devices/{}/{verb}", segment(device));
     let paused: Vec<Paused> = manager.ask_json(Method::POST, &path).await?;

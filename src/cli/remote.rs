@@ -1,8 +1,8 @@
 //! The commands that speak to a running manager: status, start, stop, restart, logs, queue, usage, tree.
 
-use super::client::{Manager, segment};
+use super::client::{ManagerClient, segment};
 use super::notify::NotifyOrder;
-use super::out::print;
+use super::print::print;
 use super::statement::StatementOrder;
 use super::usage::UsageOrder;
 use crate::sse::Events;
@@ -15,7 +15,7 @@ use serde_json::json;
 use std::path::Path;
 
 /// What to do.
-pub(super) enum Order {
+pub(super) enum RemoteCommand {
     Status,
     Start(String),
     Stop(String, bool),
@@ -103,33 +103,37 @@ struct Node {
 }
 
 /// Carries the order out and prints its result.
-pub(super) async fn run(path: &Path, program: &ProgramSpec, order: Order) -> Result<(), String> {
-    let manager = Manager::of(path, program)?;
+pub(super) async fn run(path: &Path, program: &ProgramSpec, order: RemoteCommand) -> Result<(), String> {
+    let manager = ManagerClient::of(path, program)?;
     match order {
-        Order::Status => status(&manager).await,
-        Order::Start(model) => say_state(&manager, &model, "start").await,
-        Order::Stop(model, now) => {
+        RemoteCommand::Status => status(&manager).await,
+        RemoteCommand::Start(model) => say_state(&manager, &model, "start").await,
+        RemoteCommand::Stop(model, now) => {
             say_state(&manager, &model, if now { "stop?now=true" } else { "stop" }).await
         }
-        Order::Restart(model) => say_state(&manager, &model, "restart").await,
-        Order::Park(model) => say_state(&manager, &model, "park").await,
-        Order::Wake(model) => say_state(&manager, &model, "wake").await,
-        Order::Logs { model, follow, tail } => logs(&manager, &model, follow, tail).await,
-        Order::Explain { model, memory: true } => print(&super::memory::explain(&manager, &model).await?),
-        Order::Explain { model, memory: false } => explain(&manager, &model).await,
-        Order::Queue => queue(&manager).await,
-        Order::Cancel { id } => cancel(&manager, &id).await,
-        Order::Usage(order) => print(&order.run(&manager).await?),
-        Order::Statement(order) => print(&order.run(&manager).await?),
-        Order::Rename { old, new, merge } => rename(&manager, &old, &new, merge).await,
-        Order::Reload { dry_run } => reload(&manager, dry_run).await,
-        Order::Pause { device, minutes } => print(&super::pause::run(&manager, &device, minutes).await?),
-        Order::Notify(order) => print(&super::notify::run(&manager, order).await?),
-        Order::Tree => tree(&manager).await,
+        RemoteCommand::Restart(model) => say_state(&manager, &model, "restart").await,
+        RemoteCommand::Park(model) => say_state(&manager, &model, "park").await,
+        RemoteCommand::Wake(model) => say_state(&manager, &model, "wake").await,
+        RemoteCommand::Logs { model, follow, tail } => logs(&manager, &model, follow, tail).await,
+        RemoteCommand::Explain { model, memory: true } => {
+            print(&super::memory::explain(&manager, &model).await?)
+        }
+        RemoteCommand::Explain { model, memory: false } => explain(&manager, &model).await,
+        RemoteCommand::Queue => queue(&manager).await,
+        RemoteCommand::Cancel { id } => cancel(&manager, &id).await,
+        RemoteCommand::Usage(order) => print(&order.run(&manager).await?),
+        RemoteCommand::Statement(order) => print(&order.run(&manager).await?),
+        RemoteCommand::Rename { old, new, merge } => rename(&manager, &old, &new, merge).await,
+        RemoteCommand::Reload { dry_run } => reload(&manager, dry_run).await,
+        RemoteCommand::Pause { device, minutes } => {
+            print(&super::pause::run(&manager, &device, minutes).await?)
+        }
+        RemoteCommand::Notify(order) => print(&super::notify::run(&manager, order).await?),
+        RemoteCommand::Tree => tree(&manager).await,
     }
 }
 
-async fn status(manager: &Manager) -> Result<(), String> {
+async fn status(manager: &ManagerClient) -> Result<(), String> {
     let models: Vec<Model> = manager.ask_json(Method::GET, "/api/models").await?;
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
@@ -186,7 +190,7 @@ fn at_place(variant: String, place: Option<&str>) -> String {
     }
 }
 
-async fn say_state(manager: &Manager, model: &str, verb: &str) -> Result<(), String> {
+async fn say_state(manager: &ManagerClient, model: &str, verb: &str) -> Result<(), String> {
     let path = format!("/api/models/{}/{verb}", segment(model));
     let model: Model = manager.ask_json(Method::POST, &path).await?;
     let pid = model.pid.map(|pid| format!(" (pid {pid})"));
@@ -194,7 +198,7 @@ async fn say_state(manager: &Manager, model: &str, verb: &str) -> Result<(), Str
     print(&format!("{}: {}{place}", model.name, model.state))
 }
 
-async fn rename(manager: &Manager, old: &str, new: &str, merge: bool) -> Result<(), String> {
+async fn rename(manager: &ManagerClient, old: &str, new: &str, merge: bool) -> Result<(), String> {
     let path = format!("/api/storage/{}/rename", segment(old));
     manager.tell(Method::POST, &path, &json!({"to": new, "merge": merge})).await?;
     print(&format!("the data of {old} is now under {new}"))
@@ -205,7 +209,7 @@ struct Plan {
     lines: Vec<String>,
 }
 
-async fn reload(manager: &Manager, dry_run: bool) -> Result<(), String> {
+async fn reload(manager: &ManagerClient, dry_run: bool) -> Result<(), String> {
     let path = format!("/api/config/reload?dry_run={dry_run}");
     let plan: Plan = manager.ask_json(Method::POST, &path).await?;
     if plan.lines.is_empty() {
@@ -215,7 +219,7 @@ async fn reload(manager: &Manager, dry_run: bool) -> Result<(), String> {
     print(if dry_run { "a dry run: nothing was changed" } else { "the configuration is in force" })
 }
 
-async fn logs(manager: &Manager, model: &str, follow: bool, tail: usize) -> Result<(), String> {
+async fn logs(manager: &ManagerClient, model: &str, follow: bool, tail: usize) -> Result<(), String> {
     let path = format!("/api/models/{}/logs?tail={tail}", segment(model));
     if !follow {
         let lines: Vec<Line> = manager.ask_json(Method::GET, &path).await?;
@@ -283,7 +287,7 @@ struct Queued {
     estimate_seconds: Option<f64>,
 }
 
-async fn queue(manager: &Manager) -> Result<(), String> {
+async fn queue(manager: &ManagerClient) -> Result<(), String> {
     let queue: Vec<Queued> = manager.ask_json(Method::GET, "/api/queue").await?;
     if queue.is_empty() {
         return print("nobody waits");
@@ -307,7 +311,7 @@ async fn queue(manager: &Manager) -> Result<(), String> {
     print(&table.to_string())
 }
 
-async fn cancel(manager: &Manager, id: &str) -> Result<(), String> {
+async fn cancel(manager: &ManagerClient, id: &str) -> Result<(), String> {
     #[derive(Deserialize)]
     struct Done {
         was: String,
@@ -317,7 +321,7 @@ async fn cancel(manager: &Manager, id: &str) -> Result<(), String> {
     print(&format!("request {id}: cancelled while {}", done.was))
 }
 
-async fn explain(manager: &Manager, model: &str) -> Result<(), String> {
+async fn explain(manager: &ManagerClient, model: &str) -> Result<(), String> {
     let path = format!("/api/models/{}/placement", segment(model));
     let placement: Placement = manager.ask_json(Method::GET, &path).await?;
     if let Some(asleep) = &placement.asleep {
@@ -343,7 +347,7 @@ async fn explain(manager: &Manager, model: &str) -> Result<(), String> {
     Ok(())
 }
 
-async fn tree(manager: &Manager) -> Result<(), String> {
+async fn tree(manager: &ManagerClient) -> Result<(), String> {
     let root: Node = manager.ask_json(Method::GET, "/api/supervision").await?;
     let mut text = String::new();
     draw(&root, "", "", &mut text);

@@ -1,6 +1,6 @@
 //! `statement`: what a month cost whom, as the running manager's ledger has it.
 
-use super::client::{Manager, segment};
+use super::client::{ManagerClient, segment};
 use awc::http::Method;
 use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
@@ -67,7 +67,7 @@ struct Statement {
 
 impl StatementOrder {
     /// Asks the manager; the text to print. Months are those of the local calendar.
-    pub(super) async fn run(&self, manager: &Manager) -> Result<String, String> {
+    pub(super) async fn run(&self, manager: &ManagerClient) -> Result<String, String> {
         let zone = TimeZone::system();
         let mut path = format!("/api/statement?tz={}", segment(zone.iana_name().unwrap_or("UTC")));
         if let Some(month) = &self.month {

@@ -1,7 +1,7 @@
 //! `usage`: what the running manager's ledger says about a stretch of time, as a table, JSON or CSV.
 
-use super::client::{Manager, segment};
-use crate::sheet::Sheet;
+use super::client::{ManagerClient, segment};
+use crate::csv_export::CsvSheet;
 use awc::http::Method;
 use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
@@ -128,7 +128,7 @@ impl UsageOrder {
     }
 
     /// Asks the manager; the text to print.
-    pub(super) async fn run(&self, manager: &Manager) -> Result<String, String> {
+    pub(super) async fn run(&self, manager: &ManagerClient) -> Result<String, String> {
         let answer: Value = manager.ask_json(Method::GET, &self.path()).await?;
         if self.json {
             return Ok(format!("{answer:#}"));
@@ -201,7 +201,7 @@ impl UsageOrder {
     }
 
     fn csv_of(&self, rows: &[[String; COLUMNS]]) -> String {
-        let mut sheet = Sheet::printed();
+        let mut sheet = CsvSheet::printed();
         sheet.line(self.head());
         // What is a dash on paper, for rows without a key or a model, is nothing in a table for programs.
         let cell = |cell: &String| if cell == NOBODY { String::new() } else { cell.clone() };

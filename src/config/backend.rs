@@ -8,14 +8,14 @@ use serde_yaml::Value;
 
 use super::fields::{Fields, Walk};
 use super::keys::Section;
-use super::locate::KeyPath;
+use super::line_index::KeyPath;
 use super::park;
 use super::validate::command;
 use super::values;
 
 /// The keys that may stand in a model, for all of its variants, or in a variant.
 #[derive(Clone, Default)]
-pub(super) struct Backend {
+pub(super) struct BackendKeys {
     pub(super) served_name: Option<String>,
     pub(super) routes: Routes,
     pub(super) probe: Option<ProbeSpec>,
@@ -25,7 +25,7 @@ pub(super) struct Backend {
     pub(super) parked_mb: Option<BTreeMap<String, u64>>,
 }
 
-impl Backend {
+impl BackendKeys {
     pub(super) fn read(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Self {
         Self {
             served_name: fields.text("served_name").map(str::to_owned),

@@ -1,12 +1,12 @@
 //! `billing:` of a model: the price plan. What the table can't say is said by
 //! `pricing::PlanDraft`, as for `PUT /api/billing/{model}`.
 
-use llm_manager_policy::pricing::{Plan, PlanDraft, Problem, TierDraft, Wrong};
+use llm_manager_policy::pricing::{Plan, PlanDraft, PlanMistake, PlanProblem, TierDraft};
 use serde_yaml::Value;
 
 use super::fields::{Fields, Walk};
 use super::keys::Section;
-use super::locate::KeyPath;
+use super::line_index::KeyPath;
 
 /// The plan, if there is one without a mistake.
 pub(super) fn read(walk: &mut Walk<'_>, model: &Fields<'_>) -> Option<Plan> {
@@ -55,14 +55,14 @@ fn text(fields: &Fields<'_>, name: &str) -> Option<String> {
 }
 
 /// Tells a problem of the draft, unless the table has told it already.
-fn tell(walk: &mut Walk<'_>, plan: &Fields<'_>, tiers: &[Fields<'_>], problem: &Problem) {
+fn tell(walk: &mut Walk<'_>, plan: &Fields<'_>, tiers: &[Fields<'_>], problem: &PlanProblem) {
     let (index, key) = place(&problem.at);
     let Some(fields) = index.map_or(Some(plan), |index| tiers.get(index)) else { return };
     let is_misfit = fields.is_given(key) && fields.value(key).is_none();
     let is_told = match problem.wrong {
         // A method that is none leaves open what else there should be.
-        Wrong::Method | Wrong::Decimal(_) => true,
-        Wrong::Missing => is_misfit || fields.is_required(key),
+        PlanMistake::Method | PlanMistake::Decimal(_) => true,
+        PlanMistake::Missing => is_misfit || fields.is_required(key),
         _ => is_misfit,
     };
     if is_told || !fields.is_mapping {
@@ -70,10 +70,10 @@ fn tell(walk: &mut Walk<'_>, plan: &Fields<'_>, tiers: &[Fields<'_>], problem: &
     }
     let path: KeyPath = if key.is_empty() { fields.path.clone() } else { fields.at(key) };
     let hint = match problem.wrong {
-        Wrong::Missing if key == "cache_read" => Some("with cache_pricing, cached tokens want a price"),
-        Wrong::Missing => Some("write a decimal in quotes, such as \"1.50\""),
-        Wrong::Unexpected => Some("a plan is tiered, with `tiers`, or hourly, with `per_hour`"),
-        Wrong::NoTiers => Some("write it like tiers: [{input: \"0.8\", output: \"2\"}]"),
+        PlanMistake::Missing if key == "cache_read" => Some("with cache_pricing, cached tokens want a price"),
+        PlanMistake::Missing => Some("write a decimal in quotes, such as \"1.50\""),
+        PlanMistake::Unexpected => Some("a plan is tiered, with `tiers`, or hourly, with `per_hour`"),
+        PlanMistake::NoTiers => Some("write it like tiers: [{input: \"0.8\", output: \"2\"}]"),
         _ => None,
     };
     walk.error(&path, problem.wrong.to_string(), hint.map(str::to_owned));

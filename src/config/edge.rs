@@ -1,13 +1,13 @@
 //! The manager's own log, and the way from its clients to it: proxies, base path, TLS.
 
-use llm_manager_policy::capture::Bounds;
+use llm_manager_policy::capture::CaptureBounds;
 use llm_manager_policy::proxies::Network;
 use llm_manager_policy::spec::{LogFileSpec, TlsSpec, TracesSpec, UrlPlace};
 use serde_yaml::Value;
 
 use super::fields::{Fields, Walk};
 use super::keys::Section;
-use super::locate::KeyPath;
+use super::line_index::KeyPath;
 use super::validate::{absolute, written};
 use super::{backend, key_specs};
 use crate::{tls, traces};
@@ -31,12 +31,12 @@ pub(super) fn log_file(walk: &mut Walk<'_>, program: &Fields<'_>) -> Option<LogF
 }
 
 /// How much is kept of requests to models with `capture`.
-pub(super) fn captures(walk: &mut Walk<'_>, program: &Fields<'_>) -> Bounds {
+pub(super) fn captures(walk: &mut Walk<'_>, program: &Fields<'_>) -> CaptureBounds {
     let empty = Value::Mapping(serde_yaml::Mapping::new());
     let value = program.value("captures").filter(|value| value.is_mapping()).unwrap_or(&empty);
     let fields = walk.fields(Section::Captures, &program.at("captures"), value);
     walk.refuse_unknown(&fields);
-    Bounds {
+    CaptureBounds {
         body_bytes: usize::try_from(fields.whole("body_kb").unwrap_or_default() << 10).unwrap_or(usize::MAX),
         total_bytes: fields.whole("size_mb").unwrap_or_default() << 20,
         keep: fields.time("hours", 3600.0).unwrap_or_default(),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_yaml::Value;
 
-use super::keys::{self, Key, Kind, Section};
+use super::keys::{self, ConfigKey, Section, ValueKind};
 use super::{Severity, load, parse};
 
 const EXAMPLE: &str = include_str!("../../config.example.yaml");
@@ -31,8 +31,8 @@ fn comments() -> String {
 }
 
 /// The values of `key` in the section, wherever in the file that section is.
-fn values<'v>(root: &'v Value, key: &Key) -> Vec<&'v Value> {
-    fn collect<'v>(value: &'v Value, section: Section, key: &Key, found: &mut Vec<&'v Value>) {
+fn values<'v>(root: &'v Value, key: &ConfigKey) -> Vec<&'v Value> {
+    fn collect<'v>(value: &'v Value, section: Section, key: &ConfigKey, found: &mut Vec<&'v Value>) {
         for (name, value) in value.as_mapping().into_iter().flatten() {
             let Some(row) = section.key(name.as_str().unwrap_or_default()) else {
                 if section == Section::Model {
@@ -44,15 +44,15 @@ fn values<'v>(root: &'v Value, key: &Key) -> Vec<&'v Value> {
                 found.push(value);
             }
             match row.kind {
-                Kind::One(inner) => collect(value, inner, key, found),
-                Kind::Many(inner) => {
+                ValueKind::One(inner) => collect(value, inner, key, found),
+                ValueKind::Many(inner) => {
                     value
                         .as_sequence()
                         .into_iter()
                         .flatten()
                         .for_each(|item| collect(item, inner, key, found));
                 }
-                Kind::Named(inner) => {
+                ValueKind::Named(inner) => {
                     value
                         .as_mapping()
                         .into_iter()
@@ -94,7 +94,7 @@ fn it_has_no_error_with_everything_turned_on() {
     }
     let loaded = parse(all_on.as_bytes(), &file()).map_err(|report| report.to_string()).unwrap();
     // The weights that it names are nobody's.
-    let other = |problem: &&super::Problem| {
+    let other = |problem: &&super::ConfigProblem| {
         !problem.message.contains("is not there, so it is not read ahead")
             && (crate::traces::BUILT_IN || !problem.message.contains("without the feature `otel`"))
     };

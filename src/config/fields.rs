@@ -6,20 +6,20 @@ use std::time::Duration;
 
 use serde_yaml::Value;
 
-use super::keys::{self, Key, Kind, Preset, Section, original};
-use super::locate::{KeyPath, Lines};
-use super::problem::{Problem, Severity};
-use super::slips;
-use super::source::Place;
+use super::common_mistakes;
+use super::keys::{self, ConfigKey, DefaultValue, Section, ValueKind, original};
+use super::line_index::{KeyPath, LineIndex};
+use super::problem::{ConfigProblem, Severity};
 use super::suggest;
 use super::values::{self, Item, Misfit};
+use super::yaml_document::LocatedValue;
 
 /// One walk over a file, and what it found wrong.
 pub(super) struct Walk<'a> {
-    pub(super) lines: &'a Lines,
+    pub(super) lines: &'a LineIndex,
     /// Folder that relative paths start from.
     pub(super) base_dir: &'a Path,
-    pub(super) problems: Vec<Problem>,
+    pub(super) problems: Vec<ConfigProblem>,
 }
 
 /// The entries of one mapping, sorted by what the table says of them.
@@ -34,7 +34,7 @@ pub(super) struct Fields<'v> {
 }
 
 struct Field<'v> {
-    key: &'static Key,
+    key: &'static ConfigKey,
     value: &'v Value,
     /// Whether the value is of the key's kind.
     fits: bool,
@@ -51,7 +51,7 @@ impl Walk<'_> {
 
     fn push(&mut self, path: &KeyPath, message: String, hint: Option<String>, severity: Severity) {
         let line = self.lines.line(path);
-        self.problems.push(Problem { path: path.to_string(), line, message, hint, severity });
+        self.problems.push(ConfigProblem { path: path.to_string(), line, message, hint, severity });
     }
 
     /// Tells what is wrong with the value at `path`.
@@ -89,7 +89,7 @@ impl Walk<'_> {
     /// The answer is the key as it is written.
     fn key_is_no_text(&mut self, path: &KeyPath, key: &Value) -> String {
         // The mapping itself isn't looked at.
-        let written = Place::at(&self.lines.source, path, &Value::Null).key(key);
+        let written = LocatedValue::at(&self.lines.source, path, &Value::Null).key(key);
         let text = match (written.plain(), key) {
             (Some(text), _) => text.to_owned(),
             (None, Value::Bool(flag)) => flag.to_string(),
@@ -97,7 +97,7 @@ impl Walk<'_> {
             _ => "?".to_owned(),
         };
         let message = format!("expected text as a key, got {}", values::got(written));
-        let hint = slips::placeholder(key).unwrap_or_else(|| values::quote_it(written));
+        let hint = common_mistakes::placeholder(key).unwrap_or_else(|| values::quote_it(written));
         self.error(&path.key(&text), message, Some(hint));
         text
     }
@@ -112,7 +112,7 @@ impl Walk<'_> {
             unknown: Vec::new(),
         };
         let Some(mapping) = value.as_mapping() else {
-            let place = Place::at(&self.lines.source, path, value);
+            let place = LocatedValue::at(&self.lines.source, path, value);
             let message = format!("expected a mapping, got {}", values::got(place));
             let hint = values::no_mapping(place, section);
             self.error(path, message, hint);
@@ -133,20 +133,20 @@ impl Walk<'_> {
             };
             // An empty value is a key left out. An empty `api_keys` is not: a template without its secret would
             // open the door.
-            if value.is_null() && key.preset != Preset::Required && key.kind != Kind::ApiKeys {
+            if value.is_null() && key.preset != DefaultValue::Required && key.kind != ValueKind::ApiKeys {
                 continue;
             }
-            let fits = values::misfits(key, Place::nowhere(value)).is_empty();
+            let fits = values::misfits(key, LocatedValue::nowhere(value)).is_empty();
             fields.known.push(Field { key, value, fits });
             if !fits {
                 // Where it stands is only looked up for those that are wrong.
                 let at = path.key(name);
-                for misfit in values::misfits(key, Place::at(&self.lines.source, &at, value)) {
+                for misfit in values::misfits(key, LocatedValue::at(&self.lines.source, &at, value)) {
                     self.misfit(&at, misfit);
                 }
             }
         }
-        for key in section.keys().filter(|key| key.preset == Preset::Required) {
+        for key in section.keys().filter(|key| key.preset == DefaultValue::Required) {
             if !fields.is_given(key.name) {
                 self.error(path, format!("`{}` is missing", key.name), None);
             }
@@ -157,7 +157,8 @@ impl Walk<'_> {
     /// The scalars of the mapping under the key `name`, each as it is written: `1.10` stays 1.10, although YAML
     /// reads a number.
     pub(super) fn written(&self, fields: &Fields<'_>, name: &str) -> Vec<(String, String)> {
-        let whole = fields.value(name).map(|value| Place::at(&self.lines.source, &fields.at(name), value));
+        let whole =
+            fields.value(name).map(|value| LocatedValue::at(&self.lines.source, &fields.at(name), value));
         let scalar = |(name, value): (&Value, &Value)| {
             let name = name.as_str()?;
             let plain = || whole.and_then(|whole| whole.entry(name, value).plain());
@@ -193,7 +194,7 @@ impl Walk<'_> {
             self.error(&path.key(name), "unknown key", Some("did you mean `Local-Models`?".to_owned()));
             return;
         }
-        let hint = slips::colon(name).unwrap_or_else(|| {
+        let hint = common_mistakes::colon(name).unwrap_or_else(|| {
             suggest::hint(name, section.keys().map(|key| key.name), || {
                 match keys::all().find(|key| key.name == name) {
                     Some(elsewhere) => format!("`{name}` is a key of {}", elsewhere.section.called()),
@@ -228,7 +229,7 @@ impl<'v> Fields<'v> {
 
     /// Whether the key may not be left out.
     pub(super) fn is_required(&self, name: &str) -> bool {
-        self.preset(name) == Preset::Required
+        self.preset(name) == DefaultValue::Required
     }
 
     /// The value, if it is there and of the right kind.
@@ -236,15 +237,15 @@ impl<'v> Fields<'v> {
         self.known.iter().find(|field| field.key.name == name && field.fits).map(|field| field.value)
     }
 
-    fn preset(&self, name: &str) -> Preset {
-        self.section.key(name).map_or(Preset::Nothing, |key| key.preset)
+    fn preset(&self, name: &str) -> DefaultValue {
+        self.section.key(name).map_or(DefaultValue::Nothing, |key| key.preset)
     }
 
     /// The text, or the default.
     pub(super) fn text(&self, name: &str) -> Option<&'v str> {
         match (self.value(name), self.preset(name)) {
             (Some(value), _) => value.as_str(),
-            (None, Preset::Text(text)) => Some(text),
+            (None, DefaultValue::Text(text)) => Some(text),
             _ => None,
         }
     }
@@ -253,7 +254,7 @@ impl<'v> Fields<'v> {
     pub(super) fn flag(&self, name: &str) -> bool {
         match (self.value(name), self.preset(name)) {
             (Some(value), _) => value.as_bool() == Some(true),
-            (None, preset) => preset == Preset::Flag(true),
+            (None, preset) => preset == DefaultValue::Flag(true),
         }
     }
 
@@ -261,7 +262,7 @@ impl<'v> Fields<'v> {
     pub(super) fn whole(&self, name: &str) -> Option<u64> {
         match (self.value(name), self.preset(name)) {
             (Some(value), _) => value.as_u64(),
-            (None, Preset::Whole(number)) => Some(number),
+            (None, DefaultValue::Whole(number)) => Some(number),
             _ => None,
         }
     }
@@ -271,7 +272,7 @@ impl<'v> Fields<'v> {
         let number = match (self.value(name), self.preset(name)) {
             (Some(value), _) => value.as_f64(),
             // Defaults are small: the conversion is exact.
-            (None, Preset::Whole(number)) => Some(number as f64),
+            (None, DefaultValue::Whole(number)) => Some(number as f64),
             _ => None,
         };
         number.and_then(|number| Duration::try_from_secs_f64(number * unit_seconds).ok())

@@ -3,9 +3,9 @@
 //! Everything here blocks. A new text is put in place by one rename, so that a reader or a crash finds either the
 //! old file or the new one, and the old one stays beside it as a backup.
 
-use super::{Loaded, Report, load, parse};
+use super::{ConfigReport, LoadedConfig, load, parse};
 use jiff::{Timestamp, tz::TimeZone};
-use llm_manager_policy::system::{System, plain_path};
+use llm_manager_policy::system::{OsFamily, plain_path};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
@@ -24,11 +24,11 @@ pub struct Present {
 }
 
 /// Why a text was not saved.
-pub enum Unsaved {
+pub enum SaveError {
     /// Somebody else has changed the file.
     Changed,
     /// The new text has errors.
-    Invalid(Report),
+    Invalid(ConfigReport),
     /// The system refused; the words name the file.
     Failed(String),
 }
@@ -43,7 +43,7 @@ pub fn version(text: &str) -> String {
 pub(crate) fn real(path: &Path) -> io::Result<PathBuf> {
     let real = fs::canonicalize(path)?;
     Ok(match real.to_str() {
-        Some(text) => plain_path(System::HERE, text).into(),
+        Some(text) => plain_path(OsFamily::HERE, text).into(),
         None => real,
     })
 }
@@ -66,16 +66,16 @@ pub fn read(path: &Path) -> Result<Present, String> {
 ///
 /// # Errors
 /// Nothing was changed then, but that a backup may have been made.
-pub fn save(path: &Path, text: &str, known: &str) -> Result<PathBuf, Unsaved> {
-    let present = read(path).map_err(Unsaved::Failed)?;
+pub fn save(path: &Path, text: &str, known: &str) -> Result<PathBuf, SaveError> {
+    let present = read(path).map_err(SaveError::Failed)?;
     if present.version != known {
-        return Err(Unsaved::Changed);
+        return Err(SaveError::Changed);
     }
-    let checked: Result<Loaded, Report> = parse(text.as_bytes(), path);
-    checked.map_err(Unsaved::Invalid)?;
+    let checked: Result<LoadedConfig, ConfigReport> = parse(text.as_bytes(), path);
+    checked.map_err(SaveError::Invalid)?;
     replace(path, &present.text, text).map_err(|error| {
         let way_out = "can this user write to its folder? (a single mounted file can't be replaced)";
-        Unsaved::Failed(format!("{}: {error}; {way_out}", path.display()))
+        SaveError::Failed(format!("{}: {error}; {way_out}", path.display()))
     })
 }
 
@@ -83,7 +83,7 @@ pub fn save(path: &Path, text: &str, known: &str) -> Result<PathBuf, Unsaved> {
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn check(path: &Path) -> Result<(), Report> {
+pub fn check(path: &Path) -> Result<(), ConfigReport> {
     load(path).map(drop)
 }
 

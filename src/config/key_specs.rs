@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::fields::{Fields, Walk};
 use super::keys::Section;
-use super::locate::KeyPath;
+use super::line_index::KeyPath;
 use super::suggest;
 use super::validate::absolute;
 

@@ -19,7 +19,7 @@ mod through;
 mod weights;
 
 /// Every key of the file.
-pub(super) fn all() -> impl Iterator<Item = &'static Key> + Clone {
+pub(super) fn all() -> impl Iterator<Item = &'static ConfigKey> + Clone {
     [
         table::TABLE,
         access::ROWS,
@@ -83,20 +83,20 @@ pub(super) enum Section {
 
 /// One key of one section.
 #[derive(Debug)]
-pub(super) struct Key {
+pub(super) struct ConfigKey {
     pub(super) section: Section,
     pub(super) name: &'static str,
-    pub(super) kind: Kind,
+    pub(super) kind: ValueKind,
     /// What a number counts; empty: nothing.
     pub(super) unit: &'static str,
-    pub(super) preset: Preset,
+    pub(super) preset: DefaultValue,
     /// What it means, and what goes wrong with too high or too low a value.
     pub(super) help: &'static str,
 }
 
 /// What a key's value may be.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Kind {
+pub(super) enum ValueKind {
     Text,
     /// One of these words, in any case.
     Choice(&'static [&'static str]),
@@ -151,7 +151,7 @@ pub(super) enum Kind {
 
 /// What holds when a key is left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Preset {
+pub(super) enum DefaultValue {
     /// It may not be left out.
     Required,
     /// The help says what then holds.
@@ -165,11 +165,11 @@ pub(super) enum Preset {
 
 impl Section {
     /// The section's keys in the order of the table.
-    pub(super) fn keys(self) -> impl Iterator<Item = &'static Key> {
+    pub(super) fn keys(self) -> impl Iterator<Item = &'static ConfigKey> {
         all().filter(move |key| key.section == self)
     }
 
-    pub(super) fn key(self, name: &str) -> Option<&'static Key> {
+    pub(super) fn key(self, name: &str) -> Option<&'static ConfigKey> {
         self.keys().find(|key| key.name == name)
     }
 
@@ -212,29 +212,29 @@ impl Section {
     }
 }
 
-impl Key {
+impl ConfigKey {
     /// Meaning, range and default, as `config.example.yaml` and the schema tell them.
     pub(super) fn describe(&self) -> String {
         let mut text = self.help.to_owned();
         let unit = if self.unit.is_empty() { String::new() } else { format!(" {}", self.unit) };
         match self.kind {
-            Kind::Whole { min, max } => text.push_str(&format!(" Range: {min} to {max}{unit}.")),
-            Kind::Number { min, max } => {
+            ValueKind::Whole { min, max } => text.push_str(&format!(" Range: {min} to {max}{unit}.")),
+            ValueKind::Number { min, max } => {
                 text.push_str(&format!(" Range: {min} to {max}{unit}, fractions allowed."));
             }
-            Kind::NumberOrAuto { min, max } => {
+            ValueKind::NumberOrAuto { min, max } => {
                 text.push_str(&format!(" Range: {min} to {max}{unit}, fractions allowed, or auto."));
             }
-            Kind::Choice(words) => text.push_str(&format!(" One of {}.", words.join(", "))),
+            ValueKind::Choice(words) => text.push_str(&format!(" One of {}.", words.join(", "))),
             _ => {}
         }
         match self.preset {
-            Preset::Required => text.push_str(" Required."),
-            Preset::Nothing => {}
-            Preset::Text(word) => text.push_str(&format!(" Default: {word}.")),
-            Preset::Whole(number) => text.push_str(&format!(" Default: {number}{unit}.")),
-            Preset::Flag(flag) => text.push_str(&format!(" Default: {flag}.")),
-            Preset::Program => text.push_str(&format!(" Default: program.{}.", self.name)),
+            DefaultValue::Required => text.push_str(" Required."),
+            DefaultValue::Nothing => {}
+            DefaultValue::Text(word) => text.push_str(&format!(" Default: {word}.")),
+            DefaultValue::Whole(number) => text.push_str(&format!(" Default: {number}{unit}.")),
+            DefaultValue::Flag(flag) => text.push_str(&format!(" Default: {flag}.")),
+            DefaultValue::Program => text.push_str(&format!(" Default: program.{}.", self.name)),
         }
         text
     }
@@ -256,13 +256,15 @@ mod tests {
     fn defaults_are_of_their_kind_and_in_range() {
         for key in all() {
             let fits = match (key.preset, key.kind) {
-                (Preset::Required | Preset::Nothing, _) => true,
-                (Preset::Text(_), Kind::Text) | (Preset::Flag(_), Kind::Flag) => true,
-                (Preset::Text(word), Kind::NumberOrAuto { .. }) => word == "auto",
-                (Preset::Text(word), Kind::Choice(words)) => words.contains(&word),
-                (Preset::Whole(n), Kind::Whole { min, max }) => (min..=max).contains(&n),
-                (Preset::Whole(n), Kind::Number { min, max }) => (min..=max).contains(&(n as f64)),
-                (Preset::Program, kind) => Section::Program.key(key.name).is_some_and(|own| own.kind == kind),
+                (DefaultValue::Required | DefaultValue::Nothing, _) => true,
+                (DefaultValue::Text(_), ValueKind::Text) | (DefaultValue::Flag(_), ValueKind::Flag) => true,
+                (DefaultValue::Text(word), ValueKind::NumberOrAuto { .. }) => word == "auto",
+                (DefaultValue::Text(word), ValueKind::Choice(words)) => words.contains(&word),
+                (DefaultValue::Whole(n), ValueKind::Whole { min, max }) => (min..=max).contains(&n),
+                (DefaultValue::Whole(n), ValueKind::Number { min, max }) => (min..=max).contains(&(n as f64)),
+                (DefaultValue::Program, kind) => {
+                    Section::Program.key(key.name).is_some_and(|own| own.kind == kind)
+                }
                 _ => false,
             };
             assert!(fits, "{:?}.{}", key.section, key.name);

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use llm_manager_policy::devices::Requirement;
-use llm_manager_policy::spec::{Class, Launch, Listed, ModeSpec, ModelSpec, Place, VariantSpec};
-use llm_manager_policy::system::System;
+use llm_manager_policy::spec::{Class, Launch, ListedNames, ModeSpec, ModelSpec, Place, VariantSpec};
+use llm_manager_policy::system::OsFamily;
 use serde_yaml::Value;
 
-use super::backend::Backend;
+use super::backend::BackendKeys;
 use super::billing;
 use super::fields::{Fields, Walk};
 use super::hours;
@@ -52,7 +52,7 @@ fn model(
     defaults: &Defaults,
 ) -> Option<ModelSpec> {
     let mode = mode(walk, fields, modes);
-    let mut backend = Backend::read(walk, fields);
+    let mut backend = BackendKeys::read(walk, fields);
     if let Some(mode) = &mode {
         backend.routes = backend.routes.or(&mode.routes);
     }
@@ -128,11 +128,11 @@ fn formerly(fields: &Fields<'_>) -> Vec<String> {
 }
 
 /// `listed`: a flag, or `{aliases: false}`.
-fn listed(fields: &Fields<'_>) -> Listed {
+fn listed(fields: &Fields<'_>) -> ListedNames {
     let value = fields.value("listed");
     let name = value.and_then(Value::as_bool).unwrap_or(true);
     let aliases = value.and_then(|value| value.get("aliases")).and_then(Value::as_bool).unwrap_or(true);
-    Listed { name, aliases }
+    ListedNames { name, aliases }
 }
 
 /// The mode that the model names. After an unknown one some other, so that the rest of the model is still checked.
@@ -153,7 +153,7 @@ fn mode(walk: &mut Walk<'_>, fields: &Fields<'_>, modes: &[Arc<ModeSpec>]) -> Op
 
 /// Every mapping under a model whose key the table does not know is a variant; a typo among its keys is then
 /// told as an unknown key of that variant.
-fn variants(walk: &mut Walk<'_>, fields: &Fields<'_>, backend: &Backend) -> Vec<VariantSpec> {
+fn variants(walk: &mut Walk<'_>, fields: &Fields<'_>, backend: &BackendKeys) -> Vec<VariantSpec> {
     let mut variants = Vec::new();
     let mut is_any_meant = false;
     for (name, value) in &fields.unknown {
@@ -206,7 +206,7 @@ fn variant(
     model: &Fields<'_>,
     name: &str,
     value: &Value,
-    of_model: &Backend,
+    of_model: &BackendKeys,
 ) -> Option<VariantSpec> {
     let fields = walk.fields(Section::Variant, &model.at(name), value);
     walk.refuse_unknown(&fields);
@@ -229,7 +229,7 @@ fn variant(
         Some(Place::Url(_) | Place::Kubernetes(_)) => Some(Launch::Nothing),
         None => None,
     };
-    let backend = Backend::read(walk, &fields).or(of_model);
+    let backend = BackendKeys::read(walk, &fields).or(of_model);
     let routes = match &place {
         Some(Place::Url(place)) => place.routes(backend.routes),
         _ => backend.routes,
@@ -340,7 +340,7 @@ fn script(walk: &mut Walk<'_>, fields: &Fields<'_>, name: &str) -> Option<Launch
     let (text, at) = match value.as_mapping() {
         None => (value.as_str()?, at),
         Some(scripts) => {
-            let here = System::HERE;
+            let here = OsFamily::HERE;
             let Some(text) = scripts.get(here.key()).and_then(Value::as_str) else {
                 let hint = format!("add `{}: FILE` to it", here.key());
                 walk.error(&at, format!("has no script for {}", here.name()), Some(hint));

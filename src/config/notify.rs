@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use llm_manager_policy::notify::Kind;
-use llm_manager_policy::spec::{BadUrl, Form, NotifySpec, Secret, UrlPlace, Way};
+use llm_manager_policy::notify::NoticeKind;
+use llm_manager_policy::spec::{BadUrl, DeliveryMethod, NotifySpec, Secret, UrlPlace, WebhookFormat};
 use serde_yaml::Value;
 
 use super::fields::{Fields, Walk};
@@ -42,11 +42,11 @@ pub(super) fn read(walk: &mut Walk<'_>, root: &Fields<'_>) -> Vec<NotifySpec> {
     specs
 }
 
-fn events(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Vec<Kind> {
-    let words = || Kind::ALL.into_iter().map(Kind::text);
+fn events(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Vec<NoticeKind> {
+    let words = || NoticeKind::ALL.into_iter().map(NoticeKind::text);
     let mut events = Vec::new();
     for (index, word) in fields.texts("events").into_iter().enumerate() {
-        match Kind::of(word) {
+        match NoticeKind::of(word) {
             Some(kind) if !events.contains(&kind) => events.push(kind),
             Some(_) => {}
             None => {
@@ -61,11 +61,11 @@ fn events(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Vec<Kind> {
         let hint = Some("leave it out for all of them, or remove the entry".to_owned());
         walk.error(&fields.at("events"), "is empty: nothing would be told", hint);
     }
-    if events.is_empty() { Kind::ALL.to_vec() } else { events }
+    if events.is_empty() { NoticeKind::ALL.to_vec() } else { events }
 }
 
 /// `None`: what is said of it is wrong, and told.
-fn way(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<Way> {
+fn way(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<DeliveryMethod> {
     let format = fields.text("format").unwrap_or_default().to_ascii_lowercase();
     let given = |name: &str| fields.is_given(name);
     let misplaced = |walk: &mut Walk<'_>, names: &[&str], with: &str| {
@@ -86,8 +86,8 @@ fn way(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<Way> {
             None
         }
         (true, false) => {
-            let form = Form::of(&format)?;
-            if form == Form::Slack {
+            let form = WebhookFormat::of(&format)?;
+            if form == WebhookFormat::Slack {
                 misplaced(walk, &["secret"], "`format: slack`, whose address is the secret");
             }
             webhook(walk, fields, form)
@@ -104,7 +104,7 @@ fn way(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<Way> {
                 let message = "a shell runs what is filled in here, and output of a backend is part of it";
                 walk.warn(&fields.at("command").item(at), message, Some(hint.to_owned()));
             }
-            (!words.is_empty()).then_some(Way::Command(words))
+            (!words.is_empty()).then_some(DeliveryMethod::Command(words))
         }
         (false, false) => {
             if fields.is_mapping {
@@ -116,7 +116,7 @@ fn way(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<Way> {
     }
 }
 
-fn webhook(walk: &mut Walk<'_>, fields: &Fields<'_>, form: Form) -> Option<Way> {
+fn webhook(walk: &mut Walk<'_>, fields: &Fields<'_>, form: WebhookFormat) -> Option<DeliveryMethod> {
     let at = fields.at("webhook");
     let url = match key_specs::resolve(walk.base_dir, fields.text("webhook")?) {
         Ok(url) => url,
@@ -147,16 +147,16 @@ fn webhook(walk: &mut Walk<'_>, fields: &Fields<'_>, form: Form) -> Option<Way> 
         return None;
     }
     let topic = url.split('/').skip(3).collect::<String>();
-    if form == Form::Ntfy && (topic.is_empty() || topic.contains(['?', '#'])) {
+    if form == WebhookFormat::Ntfy && (topic.is_empty() || topic.contains(['?', '#'])) {
         let hint = Some("write the topic behind the server: https://ntfy.sh/my-topic".to_owned());
         walk.error(&at, "names no topic", hint);
         return None;
     }
-    if !place.tls && !place.is_near() && (form != Form::Json || secret.is_none()) {
+    if !place.tls && !place.is_near() && (form != WebhookFormat::Json || secret.is_none()) {
         let hint = Some("write https://, if it speaks it".to_owned());
         walk.warn(&at, format!("what is told goes to {} unencrypted", place.host), hint);
     }
-    Some(Way::Webhook { url: Secret::new(url), form, secret })
+    Some(DeliveryMethod::Webhook { url: Secret::new(url), form, secret })
 }
 
 /// Where it is; its path is anybody's.
@@ -171,7 +171,7 @@ fn place(url: &str) -> Result<UrlPlace, &'static str> {
     })
 }
 
-fn mail(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<Way> {
+fn mail(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<DeliveryMethod> {
     let to = match fields.value("to") {
         Some(Value::String(one)) => vec![one.clone()],
         _ => fields.texts("to").into_iter().map(str::to_owned).collect(),
@@ -191,7 +191,7 @@ fn mail(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<Way> {
         }
     }
     let command = if fields.is_given("command") { program(walk, fields) } else { sendmail(walk, fields) };
-    (!command.is_empty() && !to.is_empty()).then_some(Way::Mail { command, to, from })
+    (!command.is_empty() && !to.is_empty()).then_some(DeliveryMethod::Mail { command, to, from })
 }
 
 fn sendmail(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Vec<String> {

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use llm_manager_policy::parking::{ParkAct, ParkRequest, ParkSpec, ParkWay, Read, STEP_TIMEOUT, Sign};
+use llm_manager_policy::parking::{ParkAct, ParkRequest, ParkSpec, ParkWay, ParkedCheck, Read, STEP_TIMEOUT};
 use llm_manager_policy::spec::{Launch, VariantSpec};
 use serde_yaml::Value;
 
 use super::fields::{Fields, Walk};
 use super::keys::Section;
-use super::locate::KeyPath;
+use super::line_index::KeyPath;
 use super::validate::command;
 use super::values;
 
@@ -79,7 +79,7 @@ fn steps(walk: &mut Walk<'_>, fields: &Fields<'_>, key: &str, timeout: Duration)
     all
 }
 
-fn sign(walk: &mut Walk<'_>, fields: &Fields<'_>, key: &str) -> Option<Sign> {
+fn sign(walk: &mut Walk<'_>, fields: &Fields<'_>, key: &str) -> Option<ParkedCheck> {
     let sign = walk.fields(Section::ParkSign, &fields.at(key), fields.value(key)?);
     walk.refuse_unknown(&sign);
     let path = sign.text("path")?;
@@ -90,7 +90,7 @@ fn sign(walk: &mut Walk<'_>, fields: &Fields<'_>, key: &str) -> Option<Sign> {
         walk.error(&sign.at("pointer"), format!("expected a JSON pointer, got {pointer:?}"), hint);
     }
     let read = pointer.map_or(Read::Status, |pointer| Read::Pointer(pointer.to_owned()));
-    Some(Sign { path: path.to_owned(), read })
+    Some(ParkedCheck { path: path.to_owned(), read })
 }
 
 /// A path of the backend, which may have a query.

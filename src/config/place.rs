@@ -1,6 +1,6 @@
 //! `on:` of a variant: where it runs.
 
-use llm_manager_policy::cluster::{Ask, refused_extra, said_twice};
+use llm_manager_policy::cluster::{SlurmRequest, refused_extra, said_twice};
 use llm_manager_policy::spec::{BadUrl, Place, Secret, UrlPlace};
 
 use super::fields::{Fields, Walk};
@@ -69,7 +69,7 @@ pub(super) fn read(walk: &mut Walk<'_>, variant: &Fields<'_>) -> Option<Place> {
     url(walk, &on).map(Place::Url)
 }
 
-fn slurm(walk: &mut Walk<'_>, variant: &Fields<'_>, on: &Fields<'_>) -> Option<Ask> {
+fn slurm(walk: &mut Walk<'_>, variant: &Fields<'_>, on: &Fields<'_>) -> Option<SlurmRequest> {
     if on.is_given("key") {
         let hint = Some("remove it: each job gets a key of its own".to_owned());
         walk.error(&on.at("key"), "belongs to `url`", hint);
@@ -88,7 +88,8 @@ fn slurm(walk: &mut Walk<'_>, variant: &Fields<'_>, on: &Fields<'_>) -> Option<A
         walk.error(&fields.at("extra"), format!("{word:?} is not possible: {why}"), None);
     }
     if let Some((word, key)) = said_twice(&extra, |key| fields.is_given(key)) {
-        let message = format!("{word:?} says again what `{key}` says; Slurm takes one of the two, or waits for ever");
+        let message =
+            format!("{word:?} says again what `{key}` says; Slurm takes one of the two, or waits for ever");
         walk.error(&fields.at("extra"), message, Some(format!("leave `{key}` or this option out")));
     }
     let node_folder = text("node_folder").map(|folder| folder.trim_end_matches('/').to_owned());
@@ -96,7 +97,7 @@ fn slurm(walk: &mut Walk<'_>, variant: &Fields<'_>, on: &Fields<'_>) -> Option<A
         let hint = Some("write the path of a folder that every node has, such as /tmp".to_owned());
         walk.error(&fields.at("node_folder"), format!("expected an absolute path, got {folder:?}"), hint);
     }
-    Some(Ask {
+    Some(SlurmRequest {
         partition: text("partition"),
         gres: text("gres"),
         time: text("time"),

@@ -1,6 +1,6 @@
 //! `on.kubernetes` of a variant.
 
-use llm_manager_policy::cluster::PodAsk;
+use llm_manager_policy::cluster::PodRequest;
 
 use super::fields::{Fields, Walk};
 use super::keys::Section;
@@ -19,7 +19,7 @@ const OF_LOCAL_DEVICES: [(&str, &str); 5] = [
 ];
 
 /// `None`: what is said of it is wrong, and told.
-pub(super) fn read(walk: &mut Walk<'_>, variant: &Fields<'_>, on: &Fields<'_>) -> Option<PodAsk> {
+pub(super) fn read(walk: &mut Walk<'_>, variant: &Fields<'_>, on: &Fields<'_>) -> Option<PodRequest> {
     if !BUILT_IN {
         let hint = "build it with `cargo build --release --features kubernetes`, or take this variant out";
         let message = "this program was built without the feature `kubernetes`: it can't make Pods";
@@ -41,7 +41,7 @@ pub(super) fn read(walk: &mut Walk<'_>, variant: &Fields<'_>, on: &Fields<'_>) -
         None => None,
         Some(file) => Some(template(walk, &fields, file)?),
     };
-    let ask = PodAsk {
+    let ask = PodRequest {
         context: text("context"),
         namespace: text("namespace"),
         image: text("image"),
@@ -84,11 +84,11 @@ fn template(walk: &mut Walk<'_>, fields: &Fields<'_>, file: &str) -> Option<Stri
 }
 
 #[cfg(feature = "kubernetes")]
-fn check(ask: &PodAsk) -> Result<(), String> {
+fn check(ask: &PodRequest) -> Result<(), String> {
     llm_manager_kubernetes::check(ask)
 }
 
 #[cfg(not(feature = "kubernetes"))]
-fn check(_: &PodAsk) -> Result<(), String> {
+fn check(_: &PodRequest) -> Result<(), String> {
     Ok(())
 }

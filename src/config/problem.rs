@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// How bad a [`Problem`] is.
+/// How bad a [`ConfigProblem`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
     /// Nothing starts while it is there.
@@ -14,7 +14,7 @@ pub enum Severity {
 
 /// One thing that is wrong in one place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct ConfigProblem {
     /// Keys from the top, joined by dots, such as `Local-Models.qwen.port`; empty: the whole file.
     pub path: String,
     /// Line in the file, from 1; `None`: no line is to blame.
@@ -29,23 +29,23 @@ pub struct Problem {
 
 /// All problems of one file, in the order of its lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Report {
+pub struct ConfigReport {
     /// The file as the user named it.
     pub file: PathBuf,
     /// The problems; those without a line come first.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<ConfigProblem>,
 }
 
-impl Problem {
+impl ConfigProblem {
     /// An error about the whole file.
     pub(super) fn of_file(line: Option<usize>, message: String, hint: Option<String>) -> Self {
         Self { path: String::new(), line, message, hint, severity: Severity::Error }
     }
 }
 
-impl Report {
+impl ConfigReport {
     /// Puts `problems` in the order of their lines.
-    pub(super) fn new(file: &Path, mut problems: Vec<Problem>) -> Self {
+    pub(super) fn new(file: &Path, mut problems: Vec<ConfigProblem>) -> Self {
         problems.sort_by_key(|problem| problem.line);
         Self { file: file.to_owned(), problems }
     }
@@ -57,7 +57,7 @@ impl Report {
 }
 
 /// One problem per entry: `config.yaml:12: key.path: message`, and its hint indented below.
-impl fmt::Display for Report {
+impl fmt::Display for ConfigReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, problem) in self.problems.iter().enumerate() {
             if index > 0 {
@@ -82,7 +82,7 @@ impl fmt::Display for Report {
     }
 }
 
-impl std::error::Error for Report {}
+impl std::error::Error for ConfigReport {}
 
 #[cfg(test)]
 mod tests {
@@ -90,19 +90,19 @@ mod tests {
 
     #[test]
     fn a_report_reads_as_a_list_in_file_order() {
-        let problem = |line, hint: Option<&str>, severity| Problem {
+        let problem = |line, hint: Option<&str>, severity| ConfigProblem {
             path: "program.port".to_owned(),
             line,
             message: "is wrong".to_owned(),
             hint: hint.map(str::to_owned),
             severity,
         };
-        let report = Report::new(
+        let report = ConfigReport::new(
             Path::new("config.yaml"),
             vec![
                 problem(Some(12), Some("did you mean `ports`?"), Severity::Error),
                 problem(Some(3), None, Severity::Warning),
-                Problem::of_file(None, "cannot be read".to_owned(), None),
+                ConfigProblem::of_file(None, "cannot be read".to_owned(), None),
             ],
         );
         assert_eq!(

@@ -1,6 +1,6 @@
 //! `docs/reference/configuration.md` and its Chinese partner have every key of the table.
 
-use super::keys::{Key, Kind, Preset, Section};
+use super::keys::{ConfigKey, DefaultValue, Section, ValueKind};
 use crate::reference::{assert_block, cell};
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -43,39 +43,41 @@ fn unit(unit: &str, language: Language) -> String {
 }
 
 /// What a value may be.
-fn value(key: &Key, language: Language) -> String {
+fn value(key: &ConfigKey, language: Language) -> String {
     let unit = unit(key.unit, language);
     let to = language.of("to", "到");
     match key.kind {
-        Kind::Choice(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
-        Kind::Flag => "`true`, `false`".to_owned(),
-        Kind::Whole { min, max } => format!("{min} {to} {max}{unit}"),
-        Kind::Number { min, max } => {
+        ValueKind::Choice(words) => {
+            words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+        }
+        ValueKind::Flag => "`true`, `false`".to_owned(),
+        ValueKind::Whole { min, max } => format!("{min} {to} {max}{unit}"),
+        ValueKind::Number { min, max } => {
             format!("{min} {to} {max}{unit}{}", language.of(", fractions allowed", "，可以是小数"))
         }
-        Kind::NumberOrAuto { min, max } => {
+        ValueKind::NumberOrAuto { min, max } => {
             format!("`auto`, {min} {to} {max}{unit}{}", language.of(", fractions allowed", "，可以是小数"))
         }
-        Kind::Text => language.of("text", "文本"),
-        Kind::Texts | Kind::ApiKeys => language.of("list of texts", "文本列表"),
-        Kind::Command => language.of("program and arguments", "程序及参数"),
-        Kind::Price => language.of("decimal in quotes", "引号中的小数"),
-        Kind::Memory | Kind::Env | Kind::Headers | Kind::Named(_) | Kind::One(_) => {
+        ValueKind::Text => language.of("text", "文本"),
+        ValueKind::Texts | ValueKind::ApiKeys => language.of("list of texts", "文本列表"),
+        ValueKind::Command => language.of("program and arguments", "程序及参数"),
+        ValueKind::Price => language.of("decimal in quotes", "引号中的小数"),
+        ValueKind::Memory | ValueKind::Env | ValueKind::Headers | ValueKind::Named(_) | ValueKind::One(_) => {
             language.of("mapping", "映射")
         }
-        Kind::Many(_) => language.of("list", "列表"),
+        ValueKind::Many(_) => language.of("list", "列表"),
         _ => String::new(),
     }
 }
 
-fn preset(key: &Key, language: Language) -> String {
+fn preset(key: &ConfigKey, language: Language) -> String {
     match key.preset {
-        Preset::Required => language.of("required", "必填"),
-        Preset::Nothing => String::new(),
-        Preset::Text(word) => format!("`{word}`"),
-        Preset::Whole(number) => number.to_string(),
-        Preset::Flag(flag) => format!("`{flag}`"),
-        Preset::Program => format!("`program.{}`", key.name),
+        DefaultValue::Required => language.of("required", "必填"),
+        DefaultValue::Nothing => String::new(),
+        DefaultValue::Text(word) => format!("`{word}`"),
+        DefaultValue::Whole(number) => number.to_string(),
+        DefaultValue::Flag(flag) => format!("`{flag}`"),
+        DefaultValue::Program => format!("`program.{}`", key.name),
     }
 }
 
@@ -107,9 +109,9 @@ fn section(section: Section, place: &str, language: Language, seen: &mut Vec<Sec
     }
     text.push('\n');
     let inner = section.keys().filter_map(|key| match key.kind {
-        Kind::One(inner) => Some((inner, at(key.name))),
-        Kind::Many(inner) => Some((inner, at(&format!("{}.-", key.name)))),
-        Kind::Named(inner) => Some((inner, at(&format!("{}.*", key.name)))),
+        ValueKind::One(inner) => Some((inner, at(key.name))),
+        ValueKind::Many(inner) => Some((inner, at(&format!("{}.-", key.name)))),
+        ValueKind::Named(inner) => Some((inner, at(&format!("{}.*", key.name)))),
         _ => None,
     });
     let variant = (section == Section::Model).then(|| (Section::Variant, at("*")));

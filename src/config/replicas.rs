@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::fields::{Fields, Walk};
 use super::keys::Section;
-use super::locate::KeyPath;
+use super::line_index::KeyPath;
 
 /// `replicas`, with seats for the successors of variants that have `renew_before`.
 pub(super) fn read(walk: &mut Walk<'_>, model: &Fields<'_>, variants: &[VariantSpec]) -> Replicas {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::keys::{Key, Kind, Preset, Section, original};
+use super::keys::{ConfigKey, DefaultValue, Section, ValueKind, original};
 
 /// The JSON Schema of the configuration file.
 pub fn schema() -> Value {
@@ -17,7 +17,7 @@ pub fn schema() -> Value {
 fn section(section: Section) -> Value {
     let properties: Map<_, _> = section.keys().map(|key| (key.name.to_owned(), property(key))).collect();
     let required: Vec<_> =
-        section.keys().filter(|key| key.preset == Preset::Required).map(|key| key.name).collect();
+        section.keys().filter(|key| key.preset == DefaultValue::Required).map(|key| key.name).collect();
     let mut schema = json!({"type": "object", "properties": properties, "additionalProperties": false});
     if !required.is_empty() {
         schema["required"] = json!(required);
@@ -55,72 +55,76 @@ fn one_of(names: &[&str]) -> Value {
     names.iter().map(|name| json!({"required": [name]})).collect()
 }
 
-fn property(key: &Key) -> Value {
+fn property(key: &ConfigKey) -> Value {
     let mut schema = match key.kind {
-        Kind::Text => text(),
-        Kind::Choice(words) => {
+        ValueKind::Text => text(),
+        ValueKind::Choice(words) => {
             let lower = words.iter().map(|word| word.to_ascii_lowercase());
             json!({"enum": words.iter().map(|word| (*word).to_owned()).chain(lower).collect::<Vec<_>>()})
         }
-        Kind::Flag => json!({"type": "boolean"}),
-        Kind::Whole { min, max } => json!({"type": "integer", "minimum": min, "maximum": max}),
-        Kind::Number { min, max } => json!({"type": "number", "minimum": min, "maximum": max}),
-        Kind::NumberOrAuto { min, max } => json!({"anyOf": [
+        ValueKind::Flag => json!({"type": "boolean"}),
+        ValueKind::Whole { min, max } => json!({"type": "integer", "minimum": min, "maximum": max}),
+        ValueKind::Number { min, max } => json!({"type": "number", "minimum": min, "maximum": max}),
+        ValueKind::NumberOrAuto { min, max } => json!({"anyOf": [
             {"const": "auto"},
             {"type": ["number", "null"], "minimum": min, "maximum": max},
         ]}),
-        Kind::Texts => json!({"type": "array", "items": text()}),
-        Kind::TextOrTexts => json!({"anyOf": [text(), {"type": "array", "items": text()}]}),
-        Kind::Price => json!({"type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?$"}),
-        Kind::Secret => json!({"type": "string", "minLength": 1}),
-        Kind::ApiKeys => json!({"type": "array", "items": {"type": "string", "pattern": "^[!-~]+$"}}),
-        Kind::Command => json!({"type": "array", "items": {"type": "string"}, "minItems": 1}),
-        Kind::Memory => json!({"anyOf": [
+        ValueKind::Texts => json!({"type": "array", "items": text()}),
+        ValueKind::TextOrTexts => json!({"anyOf": [text(), {"type": "array", "items": text()}]}),
+        ValueKind::Price => json!({"type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?$"}),
+        ValueKind::Secret => json!({"type": "string", "minLength": 1}),
+        ValueKind::ApiKeys => json!({"type": "array", "items": {"type": "string", "pattern": "^[!-~]+$"}}),
+        ValueKind::Command => json!({"type": "array", "items": {"type": "string"}, "minItems": 1}),
+        ValueKind::Memory => json!({"anyOf": [
             {"const": "auto"},
             {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}},
         ]}),
-        Kind::Watts => json!({"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}}),
-        Kind::Script => json!({"anyOf": [
+        ValueKind::Watts => {
+            json!({"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}})
+        }
+        ValueKind::Script => json!({"anyOf": [
             text(),
             {"type": "object", "additionalProperties": false, "minProperties": 1,
              "properties": {"linux": text(), "windows": text()}},
         ]}),
-        Kind::Env => json!({
+        ValueKind::Env => json!({
             "type": "object",
             "additionalProperties": {"type": ["string", "number", "boolean"]},
             "propertyNames": {"pattern": "^[^=]+$"},
         }),
-        Kind::Body => json!({"type": ["string", "object"]}),
-        Kind::Headers => json!({
+        ValueKind::Body => json!({"type": ["string", "object"]}),
+        ValueKind::Headers => json!({
             "type": "object",
             "additionalProperties": {"type": ["string", "number"]},
             "propertyNames": {"pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"},
         }),
-        Kind::Listed => json!({"anyOf": [
+        ValueKind::Listed => json!({"anyOf": [
             {"type": ["boolean", "null"]},
             {"type": "object", "properties": {"aliases": {"type": "boolean"}}, "additionalProperties": false},
         ]}),
-        Kind::Paths => json!({
+        ValueKind::Paths => json!({
             "type": "object",
             "additionalProperties": {"type": "string", "pattern": "^/[^\\s?#]*$"},
             "propertyNames": {"pattern": "^/[^\\s?#]*$"},
         }),
-        Kind::Prefix => json!({"type": "string", "pattern": "^(/[^\\s?#]*)?$"}),
-        Kind::One(section) => self::section(section),
-        Kind::Many(section) => json!({"type": "array", "items": self::section(section)}),
-        Kind::Named(section) => json!({"type": "object", "additionalProperties": self::section(section)}),
+        ValueKind::Prefix => json!({"type": "string", "pattern": "^(/[^\\s?#]*)?$"}),
+        ValueKind::One(section) => self::section(section),
+        ValueKind::Many(section) => json!({"type": "array", "items": self::section(section)}),
+        ValueKind::Named(section) => {
+            json!({"type": "object", "additionalProperties": self::section(section)})
+        }
     };
     let default = match key.preset {
-        Preset::Text(word) => json!(word),
-        Preset::Whole(number) => json!(number),
-        Preset::Flag(flag) => json!(flag),
-        Preset::Required | Preset::Nothing | Preset::Program => Value::Null,
+        DefaultValue::Text(word) => json!(word),
+        DefaultValue::Whole(number) => json!(number),
+        DefaultValue::Flag(flag) => json!(flag),
+        DefaultValue::Required | DefaultValue::Nothing | DefaultValue::Program => Value::Null,
     };
     if !default.is_null() {
         schema["default"] = default;
     }
     schema["description"] = json!(key.describe());
-    let may_be_empty = key.preset != Preset::Required && key.kind != Kind::ApiKeys;
+    let may_be_empty = key.preset != DefaultValue::Required && key.kind != ValueKind::ApiKeys;
     if may_be_empty {
         allow_null(&mut schema);
     }

@@ -1,11 +1,11 @@
 //! Mistakes that keep a text from being YAML at all. The parser says where it stopped, which often is further down.
 
-use super::slips;
+use super::common_mistakes;
 
 /// The line and the way out: the parser stopped on `line` and says `message`.
 pub(super) fn way_out(text: &str, message: &str, line: usize) -> Option<(usize, String)> {
     if message.contains("escape character") || message.contains("hexadecimal") {
-        return Some((line, slips::ESCAPES.to_owned()));
+        return Some((line, common_mistakes::ESCAPES.to_owned()));
     }
     if ["unknown anchor", "invalid type", "more than one document"]
         .iter()
@@ -163,7 +163,7 @@ fn colon_in_line(line: &str) -> Option<String> {
     if !key.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ' ' | '{' | '[')) {
         return None;
     }
-    slips::colon(line.get(..line.find(" #").unwrap_or(line.len()))?)
+    common_mistakes::colon(line.get(..line.find(" #").unwrap_or(line.len()))?)
 }
 
 /// `"Cha"t`: text goes on behind its closing quote.

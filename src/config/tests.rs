@@ -12,7 +12,7 @@ mod slips;
 
 use std::path::PathBuf;
 
-use super::{Loaded, Report, Severity, parse};
+use super::{ConfigReport, LoadedConfig, Severity, parse};
 
 /// A variant that has nothing wrong, for tests of everything else. `ok.sh` is there, see [`folder`].
 const V: &str = "V: {script_path: ok.sh}";
@@ -26,7 +26,7 @@ fn folder() -> (tempfile::TempDir, PathBuf) {
     (folder, file)
 }
 
-fn load_text(yaml: &str) -> Result<Loaded, Report> {
+fn load_text(yaml: &str) -> Result<LoadedConfig, ConfigReport> {
     let (_folder, file) = folder();
     parse(yaml.replace("$V", V).as_bytes(), &file)
 }

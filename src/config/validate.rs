@@ -13,13 +13,13 @@ use llm_manager_policy::devices::Requirement;
 use llm_manager_policy::placement::HoldTime;
 use llm_manager_policy::pricing::Currency;
 use llm_manager_policy::spec::{Electricity, LogsSpec, ModelSpec, ProgramSpec, Spec};
-use llm_manager_policy::system::{self, System};
+use llm_manager_policy::system::{self, OsFamily};
 use serde_yaml::Value;
 
 use super::fields::{Fields, Walk};
 use super::keys::Section;
-use super::locate::KeyPath;
-use super::{devices, edge, key_specs, models, modes, notify, replicas, shared};
+use super::line_index::KeyPath;
+use super::{devices, edge, key_specs, models, modes, notify, replicas, several_managers};
 
 /// What models take from `program` when they don't say it themselves.
 pub(super) struct Defaults {
@@ -67,7 +67,7 @@ pub(super) fn spec(walk: &mut Walk<'_>, value: &Value) -> Spec {
     }
     ports_are_unique(walk, &models, program.port);
     if program.shared {
-        shared::check(walk, &program_fields, &program, &models);
+        several_managers::check(walk, &program_fields, &program, &models);
     }
 
     let models = models.into_iter().map(Arc::new).collect();
@@ -332,7 +332,7 @@ pub(super) fn command(walk: &mut Walk<'_>, fields: &Fields<'_>, key: &str) -> Ve
         }
         *program = path.to_string_lossy().into_owned();
     }
-    if let Err((index, unrunnable)) = system::check_arguments(System::HERE, &command) {
+    if let Err((index, unrunnable)) = system::check_arguments(OsFamily::HERE, &command) {
         walk.error(&fields.at(key).item(index), unrunnable.cause, Some(unrunnable.hint));
     }
     command
@@ -343,7 +343,7 @@ pub(super) fn runs_here(walk: &mut Walk<'_>, at: &KeyPath, path: &Path) {
     let mut head = Vec::new();
     // A file that can't be read is told at its start, with the system's own reason.
     let _ = File::open(path).and_then(|file| file.take(256).read_to_end(&mut head));
-    if let Err(unrunnable) = system::runner(System::HERE, &path.to_string_lossy(), &head) {
+    if let Err(unrunnable) = system::runner(OsFamily::HERE, &path.to_string_lossy(), &head) {
         let message = format!("{} {}", path.display(), unrunnable.cause);
         walk.error(at, message, Some(unrunnable.hint));
     }

@@ -4,9 +4,9 @@ mod entries;
 mod misfit;
 mod scalars;
 
-use super::keys::{Key, Kind, Section};
-use super::slips;
-use super::source::Place;
+use super::common_mistakes;
+use super::keys::{ConfigKey, Section, ValueKind};
+use super::yaml_document::LocatedValue;
 pub(super) use entries::body_json;
 use entries::{body, entries, header, is_system, own_path, prefix, variable};
 use misfit::kind_of;
@@ -19,27 +19,27 @@ use serde_yaml::Value;
 
 /// Everything that keeps the value at `place` from being what `key` wants; what is inside of sections is not looked
 /// at.
-pub(super) fn misfits(key: &Key, place: Place<'_>) -> Vec<Misfit> {
+pub(super) fn misfits(key: &ConfigKey, place: LocatedValue<'_>) -> Vec<Misfit> {
     let one = |checked: Result<(), Misfit>| checked.err().into_iter().collect();
     let value = place.value;
     match key.kind {
-        Kind::Text => one(text(place)),
-        Kind::Choice(words) => one(choice(words, place)),
-        Kind::Flag => one(flag(place)),
-        Kind::Whole { min, max } => one(whole(min, max, key.unit, place)),
-        Kind::Number { min, max } => one(number(min, max, key.unit, place)),
-        Kind::NumberOrAuto { .. } if value.as_str().is_some_and(is_auto) => Vec::new(),
-        Kind::NumberOrAuto { min, max } => one(number_or_auto(min, max, key.unit, place)),
-        Kind::TextOrTexts if value.is_string() => one(text(place)),
-        Kind::Texts | Kind::TextOrTexts => {
+        ValueKind::Text => one(text(place)),
+        ValueKind::Choice(words) => one(choice(words, place)),
+        ValueKind::Flag => one(flag(place)),
+        ValueKind::Whole { min, max } => one(whole(min, max, key.unit, place)),
+        ValueKind::Number { min, max } => one(number(min, max, key.unit, place)),
+        ValueKind::NumberOrAuto { .. } if value.as_str().is_some_and(is_auto) => Vec::new(),
+        ValueKind::NumberOrAuto { min, max } => one(number_or_auto(min, max, key.unit, place)),
+        ValueKind::TextOrTexts if value.is_string() => one(text(place)),
+        ValueKind::Texts | ValueKind::TextOrTexts => {
             items(place, "a list of texts", "[\"a\", \"b\"]", |_, item| text(item))
         }
-        Kind::Price => one(price(place)),
-        Kind::Secret => one(api_key(place)),
-        Kind::ApiKeys => items(place, "a list of keys", "[\"key\"]", |_, item| api_key(item)),
-        Kind::Command => command(place),
-        Kind::Memory if value.as_str() == Some("auto") => Vec::new(),
-        Kind::Memory => entries(
+        ValueKind::Price => one(price(place)),
+        ValueKind::Secret => one(api_key(place)),
+        ValueKind::ApiKeys => items(place, "a list of keys", "[\"key\"]", |_, item| api_key(item)),
+        ValueKind::Command => command(place),
+        ValueKind::Memory if value.as_str() == Some("auto") => Vec::new(),
+        ValueKind::Memory => entries(
             place,
             "a mapping from device names to MiB, or the word auto",
             "{v100: 16000}",
@@ -48,13 +48,13 @@ pub(super) fn misfits(key: &Key, place: Place<'_>) -> Vec<Misfit> {
                 mib_of(device, mib)
             },
         ),
-        Kind::Watts => {
+        ValueKind::Watts => {
             entries(place, "a mapping from device names to watts", "{v100: 250}", |device, watts| {
                 name(device)?;
                 whole(1, 1_000_000, "watts", watts)
             })
         }
-        Kind::Script if value.is_mapping() => entries(
+        ValueKind::Script if value.is_mapping() => entries(
             place,
             "a script, or one for each system",
             "{linux: run.sh, windows: run.bat}",
@@ -63,20 +63,22 @@ pub(super) fn misfits(key: &Key, place: Place<'_>) -> Vec<Misfit> {
                 text(path)
             },
         ),
-        Kind::Script => one(text(place)),
-        Kind::Env => entries(place, "a mapping from variable names to values", "{NAME: \"value\"}", variable),
-        Kind::Body => one(body(place)),
-        Kind::Headers => {
+        ValueKind::Script => one(text(place)),
+        ValueKind::Env => {
+            entries(place, "a mapping from variable names to values", "{NAME: \"value\"}", variable)
+        }
+        ValueKind::Body => one(body(place)),
+        ValueKind::Headers => {
             entries(place, "a mapping from header names to values", "{x-name: \"value\"}", header)
         }
-        Kind::Prefix => one(prefix(place)),
-        Kind::Paths => entries(
+        ValueKind::Prefix => one(prefix(place)),
+        ValueKind::Paths => entries(
             place,
             "a mapping from paths to the backend's paths",
             "{/v1/embeddings: /embed}",
             own_path,
         ),
-        Kind::Listed if value.is_mapping() => entries(
+        ValueKind::Listed if value.is_mapping() => entries(
             place,
             "true, false or {aliases: false}",
             "{aliases: false}",
@@ -85,23 +87,23 @@ pub(super) fn misfits(key: &Key, place: Place<'_>) -> Vec<Misfit> {
                 _ => Err(Misfit::saying("unknown key", Some("write listed: {aliases: false}".to_owned()))),
             },
         ),
-        Kind::Listed => one(flag(place)),
-        Kind::One(section) if !value.is_mapping() => {
+        ValueKind::Listed => one(flag(place)),
+        ValueKind::One(section) if !value.is_mapping() => {
             vec![Misfit::new("a mapping", place, no_mapping(place, section))]
         }
-        Kind::Many(section) if !value.is_sequence() => {
+        ValueKind::Many(section) if !value.is_sequence() => {
             vec![Misfit::new("a list of mappings", place, Some(section.has_keys()))]
         }
-        Kind::Named(section) if !value.is_mapping() => {
+        ValueKind::Named(section) if !value.is_mapping() => {
             vec![Misfit::new("a mapping by name", place, no_mapping(place, section))]
         }
-        Kind::One(_) | Kind::Many(_) | Kind::Named(_) => Vec::new(),
+        ValueKind::One(_) | ValueKind::Many(_) | ValueKind::Named(_) => Vec::new(),
     }
 }
 
 /// The hint for something that should be a mapping of `section`.
-pub(super) fn no_mapping(place: Place<'_>, section: Section) -> Option<String> {
-    let slip = place.value.as_str().and_then(slips::colon);
+pub(super) fn no_mapping(place: LocatedValue<'_>, section: Section) -> Option<String> {
+    let slip = place.value.as_str().and_then(common_mistakes::colon);
     if place.value.is_sequence() {
         return Some(
             "write no list, but a name with a colon for each, and what belongs to it indented below"
@@ -112,10 +114,10 @@ pub(super) fn no_mapping(place: Place<'_>, section: Section) -> Option<String> {
 }
 
 fn items(
-    place: Place<'_>,
+    place: LocatedValue<'_>,
     wanted: &str,
     example: &str,
-    check: impl Fn(usize, Place<'_>) -> Result<(), Misfit>,
+    check: impl Fn(usize, LocatedValue<'_>) -> Result<(), Misfit>,
 ) -> Vec<Misfit> {
     let Some(list) = place.value.as_sequence() else {
         let message = format!("expected {wanted}, got {}", kind_of(place.value));
@@ -127,7 +129,7 @@ fn items(
     list.iter().enumerate().filter_map(wrong).collect()
 }
 
-fn command(place: Place<'_>) -> Vec<Misfit> {
+fn command(place: LocatedValue<'_>) -> Vec<Misfit> {
     const EXAMPLE: &str = "[\"program\", \"argument\"]";
     if place.value.as_sequence().is_some_and(Vec::is_empty) {
         return vec![Misfit::saying("is empty", Some(format!("write it like {EXAMPLE}")))];

@@ -2,38 +2,38 @@
 
 use serde_yaml::{Mapping, Value};
 
-use super::locate::{KeyPath, Lines};
-use super::problem::Problem;
+use super::line_index::{KeyPath, LineIndex};
+use super::problem::ConfigProblem;
 use super::syntax;
 
 /// A file that is YAML.
 pub(super) struct Parsed {
     pub(super) text: String,
     pub(super) value: Value,
-    pub(super) lines: Lines,
+    pub(super) lines: LineIndex,
     /// What the walk over the values would not see any more.
-    pub(super) problems: Vec<Problem>,
+    pub(super) problems: Vec<ConfigProblem>,
 }
 
 /// Reads UTF-8 with or without a byte order mark; anchors, aliases and `<<` are resolved.
-pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, Vec<Problem>> {
+pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, Vec<ConfigProblem>> {
     let text = std::str::from_utf8(bytes).map_err(|error| vec![not_utf8(bytes, error.valid_up_to())])?;
     let plain = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut value: Value = serde_yaml::from_str(plain).map_err(|error| explain(plain, &error))?;
-    let lines = Lines::of(plain);
+    let lines = LineIndex::of(plain);
     let mut problems = Vec::new();
     resolve(&mut value, &KeyPath::default(), &mut |path, message, hint| {
         let path_text = path.to_string();
-        let problem = Problem::of_file(lines.line(path), message.to_owned(), Some(hint.to_owned()));
-        problems.push(Problem { path: path_text, ..problem });
+        let problem = ConfigProblem::of_file(lines.line(path), message.to_owned(), Some(hint.to_owned()));
+        problems.push(ConfigProblem { path: path_text, ..problem });
     });
     Ok(Parsed { text: text.to_owned(), value, lines, problems })
 }
 
-fn not_utf8(bytes: &[u8], valid_up_to: usize) -> Problem {
+fn not_utf8(bytes: &[u8], valid_up_to: usize) -> ConfigProblem {
     let before = bytes.get(..valid_up_to).unwrap_or_default();
     let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-    Problem::of_file(
+    ConfigProblem::of_file(
         Some(line),
         "the file is not UTF-8 text".to_owned(),
         Some("save it with the encoding UTF-8".to_owned()),
@@ -41,17 +41,18 @@ fn not_utf8(bytes: &[u8], valid_up_to: usize) -> Problem {
 }
 
 /// Duplicate keys are all named, with both lines; of other mistakes the parser only sees the first.
-fn explain(text: &str, error: &serde_yaml::Error) -> Vec<Problem> {
+fn explain(text: &str, error: &serde_yaml::Error) -> Vec<ConfigProblem> {
     let message = error.to_string();
     if message.contains("duplicate entry") {
-        let duplicates = Lines::of(text).duplicates;
+        let duplicates = LineIndex::of(text).duplicates;
         if !duplicates.is_empty() {
             return duplicates.into_iter().map(duplicate).collect();
         }
     }
-    let line = error.location().map(|location| location.line()).or_else(|| Lines::of(text).second_document);
+    let line =
+        error.location().map(|location| location.line()).or_else(|| LineIndex::of(text).second_document);
     if let Some((line, hint)) = line.and_then(|line| syntax::way_out(text, &message, line)) {
-        return vec![Problem::of_file(Some(line), format!("not valid YAML: {message}"), Some(hint))];
+        return vec![ConfigProblem::of_file(Some(line), format!("not valid YAML: {message}"), Some(hint))];
     }
     let hint = if message.contains("unknown anchor") {
         "text that starts with * needs quotes; otherwise it repeats what `&NAME` has marked further up"
@@ -62,13 +63,13 @@ fn explain(text: &str, error: &serde_yaml::Error) -> Vec<Problem> {
     } else {
         "look for a missing quote, colon or bracket, or a wrong indentation, on this line or just above"
     };
-    vec![Problem::of_file(line, format!("not valid YAML: {message}"), Some(hint.to_owned()))]
+    vec![ConfigProblem::of_file(line, format!("not valid YAML: {message}"), Some(hint.to_owned()))]
 }
 
-fn duplicate((path, line, first): (KeyPath, usize, usize)) -> Problem {
+fn duplicate((path, line, first): (KeyPath, usize, usize)) -> ConfigProblem {
     let hint = Some("remove one of the two, or rename it".to_owned());
     let mut problem =
-        Problem::of_file(Some(line), format!("this key is there twice, first on line {first}"), hint);
+        ConfigProblem::of_file(Some(line), format!("this key is there twice, first on line {first}"), hint);
     problem.path = path.to_string();
     problem
 }

@@ -7,7 +7,7 @@ pub(super) mod hosts;
 pub(super) mod keys;
 mod origin;
 pub(super) mod sessions;
-pub(super) mod wrong;
+pub(super) mod wrong_keys;
 
 pub use enter::Access;
-pub(crate) use enter::{Caller, Door};
+pub(crate) use enter::{AccessArea, Caller};

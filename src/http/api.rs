@@ -3,6 +3,7 @@
 pub(super) mod audit;
 mod authenticate;
 pub(super) mod billing;
+pub(super) mod broadcast;
 pub(super) mod captures;
 mod cluster;
 pub(super) mod config;
@@ -20,7 +21,6 @@ pub(super) mod notify;
 pub(super) mod openapi;
 pub(super) mod pauses;
 mod placement;
-pub(super) mod pulse;
 pub(super) mod query;
 pub(super) mod queue;
 pub(super) mod requests;
@@ -29,11 +29,11 @@ pub(super) mod running;
 pub(super) mod runs;
 #[cfg(test)]
 mod sentences;
+mod server_event;
 pub(super) mod session;
 pub(super) mod statement;
 pub(super) mod storage;
 mod supervision;
-mod told;
 #[cfg(test)]
 mod typescript;
 pub(super) mod usage;

@@ -1,7 +1,7 @@
 //! Connection: a client's socket, with TLS or without, which hands up so many requests at once.
 
-use super::gateway::socket::{ClientSocket, Pace};
-use super::pipeline::{Lines, Pipeline};
+use super::gateway::socket::{ClientSocket, ConnectionState};
+use super::pipeline::{Pipeline, RequestLineScanner};
 use bytes::{Buf, Bytes};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -16,9 +16,9 @@ use tokio_rustls::server::TlsStream;
 /// A client that has not agreed on TLS by then is gone.
 const HANDSHAKE: Duration = Duration::from_secs(30);
 
-pub(super) struct Connection {
+pub(super) struct ClientConnection {
     link: Link,
-    lines: Lines,
+    lines: RequestLineScanner,
     pipeline: Rc<Pipeline>,
     /// What was read, and may not be handed up yet.
     held: Bytes,
@@ -30,7 +30,7 @@ enum Link {
     Tls(Box<TlsStream<ClientSocket>>),
 }
 
-impl Connection {
+impl ClientConnection {
     /// A connection that has just come.
     pub(super) async fn accept(
         stream: TcpStream,
@@ -45,11 +45,11 @@ impl Connection {
                 Err(_) => return Err(io::ErrorKind::TimedOut.into()),
             },
         };
-        Ok(Self { link, lines: Lines::default(), pipeline: Rc::default(), held: Bytes::new() })
+        Ok(Self { link, lines: RequestLineScanner::default(), pipeline: Rc::default(), held: Bytes::new() })
     }
 
     /// For the answers that go through it.
-    pub(super) fn pace(&self) -> Rc<Pace> {
+    pub(super) fn pace(&self) -> Rc<ConnectionState> {
         match &self.link {
             Link::Plain(socket) => socket.pace(),
             Link::Tls(stream) => stream.get_ref().0.pace(),
@@ -62,7 +62,7 @@ impl Connection {
     }
 }
 
-impl AsyncRead for Connection {
+impl AsyncRead for ClientConnection {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -96,7 +96,7 @@ impl AsyncRead for Connection {
     }
 }
 
-impl AsyncWrite for Connection {
+impl AsyncWrite for ClientConnection {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

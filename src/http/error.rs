@@ -20,9 +20,9 @@ pub(crate) type Answered = Result<HttpResponse, ApiError>;
 /// The longest pause, in seconds, that is told to a client which may wait for it by itself.
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// What kind of error; each has one row in `Kind::row`. `docs/reference/errors.md` says of each what is written here.
+/// What kind of error; each has one row in `ApiErrorKind::row`. `docs/reference/errors.md` says of each what is written here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ApiErrorKind {
     /// Missing or malformed JSON, no `model`, nested deeper than 128, an invalid query.
     InvalidRequest,
     /// Wrong or missing key.
@@ -121,58 +121,62 @@ pub(super) fn quoted(word: &str) -> String {
     quoted
 }
 
-impl Kind {
+impl ApiErrorKind {
     fn row(self) -> (StatusCode, &'static str, &'static str) {
         const REQUEST: &str = "invalid_request_error";
         const SERVER: &str = "server_error";
         match self {
-            Kind::InvalidRequest => (StatusCode::BAD_REQUEST, "invalid_request", REQUEST),
-            Kind::InvalidApiKey => (StatusCode::UNAUTHORIZED, "invalid_api_key", "authentication_error"),
-            Kind::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "permission_error"),
-            Kind::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "rate_limited", "rate_limit_error"),
-            Kind::BudgetExhausted => {
+            ApiErrorKind::InvalidRequest => (StatusCode::BAD_REQUEST, "invalid_request", REQUEST),
+            ApiErrorKind::InvalidApiKey => {
+                (StatusCode::UNAUTHORIZED, "invalid_api_key", "authentication_error")
+            }
+            ApiErrorKind::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "permission_error"),
+            ApiErrorKind::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "rate_limited", "rate_limit_error"),
+            ApiErrorKind::BudgetExhausted => {
                 (StatusCode::TOO_MANY_REQUESTS, "budget_exhausted", "insufficient_quota")
             }
-            Kind::ModelNotFound => (StatusCode::NOT_FOUND, "model_not_found", REQUEST),
-            Kind::RunNotFound => (StatusCode::NOT_FOUND, "run_not_found", REQUEST),
-            Kind::UnknownEndpoint => (StatusCode::NOT_FOUND, "unknown_endpoint", REQUEST),
-            Kind::LoopDetected => (StatusCode::LOOP_DETECTED, "loop_detected", SERVER),
-            Kind::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", REQUEST),
-            Kind::ModeMismatch => (StatusCode::BAD_REQUEST, "mode_mismatch", REQUEST),
-            Kind::RequestTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", REQUEST),
-            Kind::UnsupportedEncoding => {
+            ApiErrorKind::ModelNotFound => (StatusCode::NOT_FOUND, "model_not_found", REQUEST),
+            ApiErrorKind::RunNotFound => (StatusCode::NOT_FOUND, "run_not_found", REQUEST),
+            ApiErrorKind::UnknownEndpoint => (StatusCode::NOT_FOUND, "unknown_endpoint", REQUEST),
+            ApiErrorKind::LoopDetected => (StatusCode::LOOP_DETECTED, "loop_detected", SERVER),
+            ApiErrorKind::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", REQUEST),
+            ApiErrorKind::ModeMismatch => (StatusCode::BAD_REQUEST, "mode_mismatch", REQUEST),
+            ApiErrorKind::RequestTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", REQUEST),
+            ApiErrorKind::UnsupportedEncoding => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_encoding", REQUEST)
             }
-            Kind::WebSocketUnsupported => (StatusCode::BAD_REQUEST, "websocket_unsupported", REQUEST),
-            Kind::InsufficientResources => {
+            ApiErrorKind::WebSocketUnsupported => (StatusCode::BAD_REQUEST, "websocket_unsupported", REQUEST),
+            ApiErrorKind::InsufficientResources => {
                 (StatusCode::SERVICE_UNAVAILABLE, "insufficient_resources", SERVER)
             }
-            Kind::DeviceNotFound => (StatusCode::NOT_FOUND, "device_not_found", REQUEST),
-            Kind::NotifyNotFound => (StatusCode::NOT_FOUND, "notify_not_found", REQUEST),
-            Kind::KeyNotFound => (StatusCode::NOT_FOUND, "key_not_found", REQUEST),
-            Kind::FolderNotFound => (StatusCode::NOT_FOUND, "folder_not_found", REQUEST),
-            Kind::ModelStartFailed => (StatusCode::SERVICE_UNAVAILABLE, "model_start_failed", SERVER),
-            Kind::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "overloaded_error"),
-            Kind::ModelStartTimeout => (StatusCode::GATEWAY_TIMEOUT, "model_start_timeout", SERVER),
-            Kind::ModelStopped => (StatusCode::SERVICE_UNAVAILABLE, "model_stopped", SERVER),
-            Kind::StopFailed => (StatusCode::GATEWAY_TIMEOUT, "stop_failed", SERVER),
-            Kind::RequestCancelled => (StatusCode::SERVICE_UNAVAILABLE, "request_cancelled", SERVER),
-            Kind::RequestNotFound => (StatusCode::NOT_FOUND, "request_not_found", REQUEST),
-            Kind::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "shutting_down", SERVER),
-            Kind::BackendError => (StatusCode::BAD_GATEWAY, "backend_error", SERVER),
-            Kind::BackendTimeout => (StatusCode::GATEWAY_TIMEOUT, "backend_timeout", SERVER),
-            Kind::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "request_timeout", REQUEST),
-            Kind::Conflict => (StatusCode::CONFLICT, "conflict", REQUEST),
-            Kind::ForeignOrigin => (StatusCode::FORBIDDEN, "foreign_origin", REQUEST),
-            Kind::HostNotAllowed => (StatusCode::FORBIDDEN, "host_not_allowed", REQUEST),
-            Kind::ApiKeysNeeded => (StatusCode::FORBIDDEN, "api_keys_needed", REQUEST),
-            Kind::ConfigNotWritable => (StatusCode::FORBIDDEN, "config_not_writable", REQUEST),
-            Kind::InvalidConfig => (StatusCode::BAD_REQUEST, "invalid_config", REQUEST),
-            Kind::ConfigChanged => (StatusCode::CONFLICT, "config_changed", REQUEST),
-            Kind::TooManyAttempts => (StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", REQUEST),
-            Kind::NotSupported => (StatusCode::NOT_IMPLEMENTED, "not_supported", REQUEST),
-            Kind::LedgerUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "ledger_unavailable", SERVER),
-            Kind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error", SERVER),
+            ApiErrorKind::DeviceNotFound => (StatusCode::NOT_FOUND, "device_not_found", REQUEST),
+            ApiErrorKind::NotifyNotFound => (StatusCode::NOT_FOUND, "notify_not_found", REQUEST),
+            ApiErrorKind::KeyNotFound => (StatusCode::NOT_FOUND, "key_not_found", REQUEST),
+            ApiErrorKind::FolderNotFound => (StatusCode::NOT_FOUND, "folder_not_found", REQUEST),
+            ApiErrorKind::ModelStartFailed => (StatusCode::SERVICE_UNAVAILABLE, "model_start_failed", SERVER),
+            ApiErrorKind::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "overloaded_error"),
+            ApiErrorKind::ModelStartTimeout => (StatusCode::GATEWAY_TIMEOUT, "model_start_timeout", SERVER),
+            ApiErrorKind::ModelStopped => (StatusCode::SERVICE_UNAVAILABLE, "model_stopped", SERVER),
+            ApiErrorKind::StopFailed => (StatusCode::GATEWAY_TIMEOUT, "stop_failed", SERVER),
+            ApiErrorKind::RequestCancelled => (StatusCode::SERVICE_UNAVAILABLE, "request_cancelled", SERVER),
+            ApiErrorKind::RequestNotFound => (StatusCode::NOT_FOUND, "request_not_found", REQUEST),
+            ApiErrorKind::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "shutting_down", SERVER),
+            ApiErrorKind::BackendError => (StatusCode::BAD_GATEWAY, "backend_error", SERVER),
+            ApiErrorKind::BackendTimeout => (StatusCode::GATEWAY_TIMEOUT, "backend_timeout", SERVER),
+            ApiErrorKind::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "request_timeout", REQUEST),
+            ApiErrorKind::Conflict => (StatusCode::CONFLICT, "conflict", REQUEST),
+            ApiErrorKind::ForeignOrigin => (StatusCode::FORBIDDEN, "foreign_origin", REQUEST),
+            ApiErrorKind::HostNotAllowed => (StatusCode::FORBIDDEN, "host_not_allowed", REQUEST),
+            ApiErrorKind::ApiKeysNeeded => (StatusCode::FORBIDDEN, "api_keys_needed", REQUEST),
+            ApiErrorKind::ConfigNotWritable => (StatusCode::FORBIDDEN, "config_not_writable", REQUEST),
+            ApiErrorKind::InvalidConfig => (StatusCode::BAD_REQUEST, "invalid_config", REQUEST),
+            ApiErrorKind::ConfigChanged => (StatusCode::CONFLICT, "config_changed", REQUEST),
+            ApiErrorKind::TooManyAttempts => (StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", REQUEST),
+            ApiErrorKind::NotSupported => (StatusCode::NOT_IMPLEMENTED, "not_supported", REQUEST),
+            ApiErrorKind::LedgerUnavailable => {
+                (StatusCode::SERVICE_UNAVAILABLE, "ledger_unavailable", SERVER)
+            }
+            ApiErrorKind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error", SERVER),
         }
     }
 }
@@ -181,7 +185,7 @@ impl Kind {
 #[derive(Clone, Debug)]
 pub struct ApiError {
     /// What kind.
-    pub kind: Kind,
+    pub kind: ApiErrorKind,
     /// Names the thing, the cause and the way out.
     pub message: Arc<str>,
     /// When it is worth trying again.
@@ -194,14 +198,14 @@ pub struct ApiError {
 
 impl ApiError {
     /// An error without a time to try again.
-    pub fn new(kind: Kind, message: impl Into<Arc<str>>) -> Self {
+    pub fn new(kind: ApiErrorKind, message: impl Into<Arc<str>>) -> Self {
         Self { kind, message: message.into(), retry_after: None, allow: None, hopeless: false }
     }
 
     /// The manager takes nothing new.
     pub fn shutting_down() -> Self {
         let message = "the manager is shutting down; try again when it is back";
-        Self { retry_after: Some(Duration::from_secs(5)), ..Self::new(Kind::ShuttingDown, message) }
+        Self { retry_after: Some(Duration::from_secs(5)), ..Self::new(ApiErrorKind::ShuttingDown, message) }
     }
 
     /// The body that clients of OpenAI's API know.
@@ -238,7 +242,7 @@ impl ResponseError for ApiError {
         let mut response = HttpResponse::build(self.status_code());
         response.insert_header((CONTENT_TYPE, "application/json"));
         response.insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"));
-        if self.kind == Kind::InvalidApiKey {
+        if self.kind == ApiErrorKind::InvalidApiKey {
             response.insert_header((WWW_AUTHENTICATE, "Bearer"));
         }
         if let Some(pause) = self.retry_after {
@@ -254,7 +258,7 @@ impl ResponseError for ApiError {
         if let Some(allow) = &self.allow {
             response.insert_header((ALLOW, &**allow));
         }
-        if self.kind == Kind::UnsupportedEncoding {
+        if self.kind == ApiErrorKind::UnsupportedEncoding {
             response.insert_header((ACCEPT_ENCODING, "gzip, deflate, zstd, br"));
         }
         response.body(self.body())
@@ -264,14 +268,14 @@ impl ResponseError for ApiError {
 impl From<Refused> for ApiError {
     fn from(refused: Refused) -> Self {
         let kind = match refused.reason {
-            RefusedReason::Stopped => Kind::ModelStopped,
-            RefusedReason::StartFailed => Kind::ModelStartFailed,
-            RefusedReason::StartTimeout => Kind::ModelStartTimeout,
-            RefusedReason::NoMemory => Kind::InsufficientResources,
-            RefusedReason::Overloaded => Kind::Overloaded,
-            RefusedReason::StopFailed => Kind::StopFailed,
-            RefusedReason::Cancelled => Kind::RequestCancelled,
-            RefusedReason::NotParked => Kind::Conflict,
+            RefusedReason::Stopped => ApiErrorKind::ModelStopped,
+            RefusedReason::StartFailed => ApiErrorKind::ModelStartFailed,
+            RefusedReason::StartTimeout => ApiErrorKind::ModelStartTimeout,
+            RefusedReason::NoMemory => ApiErrorKind::InsufficientResources,
+            RefusedReason::Overloaded => ApiErrorKind::Overloaded,
+            RefusedReason::StopFailed => ApiErrorKind::StopFailed,
+            RefusedReason::Cancelled => ApiErrorKind::RequestCancelled,
+            RefusedReason::NotParked => ApiErrorKind::Conflict,
         };
         Self { retry_after: refused.retry_after, ..Self::new(kind, refused.message) }
     }

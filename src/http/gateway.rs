@@ -3,46 +3,46 @@
 //! `serve` reads a request (`body`, `asked`), brings it to a backend (`forward`, `upstream`), and hands the answer on
 //! (`answer`), which keeps its `account`.
 
+mod access_log;
 pub(super) mod account;
 pub(super) mod actor;
 mod admission;
-pub(super) mod answer;
-pub(super) mod asked;
-mod asking;
 pub(super) mod assembly;
 pub(super) mod body;
+pub(super) mod body_buffer;
 mod capture;
 pub(super) mod catalog;
+pub(super) mod client_api;
+pub(super) mod error_text;
 pub(super) mod exchange;
-mod finished;
-pub(super) mod form;
-pub(super) mod forms;
+pub(super) mod form_body;
 pub(super) mod forward;
 pub(super) mod forwarding;
-pub(super) mod grow;
+pub(super) mod gathered;
 pub(super) mod headers;
 pub(super) mod in_flight;
 mod lease;
-pub(super) mod letters;
 mod loading;
 pub(super) mod lookup;
 pub(super) mod ollama;
 pub(super) mod passthrough;
-pub(super) mod paths;
 pub(super) mod redirect;
 mod rename;
+mod request_additions;
 pub(super) mod request_id;
+pub(super) mod requested_model;
 pub(super) mod respond;
+pub(super) mod response_body;
 pub(super) mod scan;
 mod sender;
 pub(super) mod serve;
 pub(super) mod socket;
-pub(super) mod stray;
+pub(super) mod split_characters;
+pub(super) mod unknown_paths;
 pub(super) mod unpack;
+pub(super) mod unrouted;
 pub(super) mod upstream;
 pub(super) mod websocket;
-pub(super) mod whole;
-pub(super) mod words;
 pub(super) mod worker;
 
 #[cfg(test)]

@@ -59,8 +59,9 @@ impl Pipeline {
         }
         let Some(pipeline) = request.conn_data::<Rc<Self>>().map(Rc::clone) else { return };
         let body = request.take_payload();
-        *request.payload() =
-            Payload::Stream { payload: Box::pin(Counted { body, lines: Lines::default(), pipeline }) };
+        *request.payload() = Payload::Stream {
+            payload: Box::pin(Counted { body, lines: RequestLineScanner::default(), pipeline }),
+        };
     }
 }
 
@@ -71,12 +72,12 @@ fn is_json(request: &Request) -> bool {
 
 /// Finds the ends of request lines in bytes that come in pieces.
 #[derive(Debug, Default)]
-pub(super) struct Lines {
+pub(super) struct RequestLineScanner {
     /// The last bytes before the piece.
     before: [u8; LINE.len()],
 }
 
-impl Lines {
+impl RequestLineScanner {
     /// Looks at the next piece, up to the end of its last line that `pipeline` has room for. Answers how far that is.
     pub(super) fn admit(&mut self, piece: &[u8], pipeline: &Pipeline) -> usize {
         for end in memchr::memchr_iter(b'\n', piece).map(|at| at + 1) {
@@ -122,7 +123,7 @@ impl Lines {
 /// A body whose lines may look like those of requests.
 struct Counted {
     body: Payload,
-    lines: Lines,
+    lines: RequestLineScanner,
     pipeline: Rc<Pipeline>,
 }
 
@@ -153,7 +154,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn admitted(pieces: &[&[u8]]) -> (Vec<usize>, u32) {
-        let (mut lines, pipeline) = (Lines::default(), Pipeline::default());
+        let (mut lines, pipeline) = (RequestLineScanner::default(), Pipeline::default());
         let admitted = pieces.iter().map(|piece| lines.admit(piece, &pipeline)).collect();
         (admitted, pipeline.ahead.get())
     }
@@ -189,7 +190,7 @@ mod tests {
             cuts.sort_unstable();
             let pieces: Vec<&[u8]> = cuts.windows(2).map(|cut| &text[cut[0]..cut[1]]).collect();
             prop_assert_eq!(admitted(&pieces).1, admitted(&[&text]).1);
-            let mut lines = Lines::default();
+            let mut lines = RequestLineScanner::default();
             let counted: u32 = pieces.iter().map(|piece| lines.count(piece)).sum();
             prop_assert_eq!(counted, admitted(&[&text]).1);
         }

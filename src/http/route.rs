@@ -1,11 +1,11 @@
 //! How a route is declared, and what is answered where there is none.
 
 use super::error::{Answered, ApiError};
-use super::gateway::forms::Form;
-use super::gateway::paths;
+use super::gateway::client_api::ClientApi;
 use super::gateway::request_id::RequestId;
-use super::gateway::stray;
-use crate::http::gateway::forwarding::{Forwarding, Now};
+use super::gateway::unknown_paths;
+use super::gateway::unrouted;
+use crate::http::gateway::forwarding::{Forwarding, ForwardingState};
 use actix_web::{HttpRequest, Resource, Route, guard, web};
 use std::time::Instant;
 
@@ -20,28 +20,28 @@ pub(crate) fn read() -> Route {
 }
 
 /// Any other path below `/api`.
-pub(crate) async fn unknown(shared: Now, request: HttpRequest) -> Answered {
-    let answered = refuse(&shared, &request, paths::unknown(&shared, &request));
+pub(crate) async fn unknown(shared: ForwardingState, request: HttpRequest) -> Answered {
+    let answered = refuse(&shared, &request, unknown_paths::unknown(&shared, &request));
     // Ollama's clients read a text.
     match answered {
-        Err(error) if paths::is_of_ollama(request.path()) => Ok(Form::Ollama.respond(&error)),
+        Err(error) if unknown_paths::is_of_ollama(request.path()) => Ok(ClientApi::Ollama.respond(&error)),
         answered => answered,
     }
 }
 
 /// A known path with a method that it does not take.
-async fn wrong_method(shared: Now, request: HttpRequest) -> Answered {
+async fn wrong_method(shared: ForwardingState, request: HttpRequest) -> Answered {
     if request.path().starts_with("/v1/")
         && let Some(answer) = shared.access.origins.preflight(&request)
     {
         return Ok(answer);
     }
-    refuse(&shared, &request, paths::wrong_method(&request))
+    refuse(&shared, &request, unknown_paths::wrong_method(&request))
 }
 
 fn refuse(shared: &Forwarding, request: &HttpRequest, error: ApiError) -> Answered {
     if shared.access.is_known(request.headers()) {
-        stray::note(shared, request, &RequestId::of(request), Instant::now(), &error);
+        unrouted::note(shared, request, &RequestId::of(request), Instant::now(), &error);
     }
     Err(error)
 }

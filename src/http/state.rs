@@ -13,15 +13,15 @@ pub struct Current<W>(Arc<ArcSwap<W>>);
 
 /// What a wing was given when a request came. Whoever holds it for long keeps models that have left the configuration from
 /// ending.
-pub struct Now<W>(Arc<W>);
+pub struct RequestState<W>(Arc<W>);
 
 impl<W: 'static> Current<W> {
     pub(super) fn new(given: W) -> Self {
         Self(Arc::new(ArcSwap::from_pointee(given)))
     }
 
-    pub fn now(&self) -> Now<W> {
-        Now(self.0.load_full())
+    pub fn now(&self) -> RequestState<W> {
+        RequestState(self.0.load_full())
     }
 
     /// For requests that come from now on.
@@ -41,13 +41,13 @@ impl<W> Clone for Current<W> {
     }
 }
 
-impl<W> Clone for Now<W> {
+impl<W> Clone for RequestState<W> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-impl<W> Deref for Now<W> {
+impl<W> Deref for RequestState<W> {
     type Target = W;
 
     fn deref(&self) -> &W {
@@ -55,7 +55,7 @@ impl<W> Deref for Now<W> {
     }
 }
 
-impl<W: 'static> FromRequest for Now<W> {
+impl<W: 'static> FromRequest for RequestState<W> {
     type Error = actix_web::Error;
     type Future = Ready<Result<Self, Self::Error>>;
 

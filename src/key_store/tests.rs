@@ -1,7 +1,7 @@
 use super::*;
 
-fn wanted(name: &str) -> Wanted {
-    Wanted { name: name.to_owned(), ..Wanted::default() }
+fn wanted(name: &str) -> NewKey {
+    NewKey { name: name.to_owned(), ..NewKey::default() }
 }
 
 #[test]
@@ -9,7 +9,7 @@ fn a_key_is_made_rotated_and_revoked() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
     assert_eq!(load(dir).unwrap(), []);
-    let full = Wanted { budget: Some("20 CNY/month".to_owned()), ..wanted("laptop") };
+    let full = NewKey { budget: Some("20 CNY/month".to_owned()), ..wanted("laptop") };
     let secret = add(dir, &full, &[]).unwrap();
     let key = &load(dir).unwrap()[0];
     assert_eq!(
@@ -31,7 +31,7 @@ fn a_key_is_made_rotated_and_revoked() {
 #[test]
 fn what_is_wrong_is_told_all_at_once_and_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let wrong = Wanted {
+    let wrong = NewKey {
         scopes: vec!["boss".to_owned()],
         budget: Some("much".to_owned()),
         priority: Some("first".to_owned()),

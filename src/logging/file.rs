@@ -3,7 +3,7 @@
 //! A file that can't be written stops nobody. That is told once, on the log's other ways; when it can be written again, it
 //! says how many lines it lacks.
 
-use super::Format;
+use super::LogFormat;
 use llm_manager_policy::spec::LogFileSpec;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -17,7 +17,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Files in turn, of which the newest is written.
 pub(super) struct Rotating {
     spec: LogFileSpec,
-    format: Format,
+    format: LogFormat,
     open: Option<Open>,
     looked: Instant,
     /// Lines that it lacks since it can't be written; `None`: it can.
@@ -62,7 +62,7 @@ fn is_at(file: &File, path: &Path) -> bool {
 }
 
 impl Rotating {
-    pub(super) fn new(spec: LogFileSpec, format: Format) -> Self {
+    pub(super) fn new(spec: LogFileSpec, format: LogFormat) -> Self {
         Self { spec, format, open: None, looked: Instant::now(), lacking: None, stuck: false }
     }
 
@@ -182,7 +182,7 @@ mod tests {
 
     fn rotating(folder: &Path, count: u32) -> Rotating {
         let spec = LogFileSpec { path: folder.join("deep/er/x.log"), bytes: 20, count };
-        Rotating::new(spec, Format::Text)
+        Rotating::new(spec, LogFormat::Text)
     }
 
     fn files(folder: &Path) -> Vec<(String, String)> {

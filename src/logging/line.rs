@@ -6,7 +6,7 @@ use std::fmt;
 
 /// How the log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
+pub(super) enum LogFormat {
     Text,
     Json,
 }
@@ -78,7 +78,7 @@ pub(super) fn json(level: log::Level, target: &str, message: &str, request: Opti
     text
 }
 
-impl Format {
+impl LogFormat {
     /// A line about the log itself.
     pub(super) fn note(self, text: &str) -> String {
         match self {

@@ -30,12 +30,12 @@ struct Counts {
 
 /// The way to the thread; clones share it. Writing never blocks and never fails.
 #[derive(Clone)]
-pub(super) struct Outlet {
+pub(super) struct LogWriter {
     queue: SyncSender<Item>,
     counts: Arc<Counts>,
 }
 
-impl Outlet {
+impl LogWriter {
     /// Starts the thread that writes to `target`. `note` words how many lines are missing.
     pub(super) fn start(
         target: impl Write + Send + 'static,
@@ -75,7 +75,7 @@ impl Outlet {
     }
 }
 
-impl Write for Outlet {
+impl Write for LogWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.hand_over(line.to_vec());
         Ok(line.len())
@@ -136,7 +136,7 @@ mod tests {
     fn a_reader_that_stands_still_loses_lines_and_is_told_how_many() {
         let (permit, permits) = channel();
         let (written, lines) = channel();
-        let mut outlet = Outlet::start(Gate { permits, written }, note).unwrap();
+        let mut outlet = LogWriter::start(Gate { permits, written }, note).unwrap();
         // One line may be in the thread's hands, the others wait; the last ones find no room.
         let sent = LINES + 50;
         for number in 0..sent {
@@ -165,7 +165,7 @@ mod tests {
     fn large_lines_count_by_their_size() {
         let (permit, permits) = channel();
         let (written, lines) = channel();
-        let mut outlet = Outlet::start(Gate { permits, written }, note).unwrap();
+        let mut outlet = LogWriter::start(Gate { permits, written }, note).unwrap();
         for _ in 0..12 {
             outlet.write_all(&vec![b'x'; 1 << 20]).unwrap();
         }
@@ -181,7 +181,7 @@ mod tests {
     fn draining_waits_for_what_was_handed_over() {
         let (written, lines) = channel();
         let (permit, permits) = channel();
-        let mut outlet = Outlet::start(Gate { permits, written }, note).unwrap();
+        let mut outlet = LogWriter::start(Gate { permits, written }, note).unwrap();
         outlet.write_all(b"the last words\n").unwrap();
         (0..4).for_each(|_| permit.send(()).unwrap());
         outlet.drain(Duration::from_secs(20));

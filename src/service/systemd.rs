@@ -1,6 +1,6 @@
 //! A unit of systemd, of the whole system or of one user.
 
-use super::Done;
+use super::ServiceOutcome;
 use super::unit::Unit;
 use llm_manager_policy::spec::Spec;
 use llm_manager_process::run_tool;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 const NAME: &str = "llm-manager.service";
 
-pub(super) fn install(config: &Path, spec: &Spec, user: bool) -> Result<Done, String> {
+pub(super) fn install(config: &Path, spec: &Spec, user: bool) -> Result<ServiceOutcome, String> {
     let exe = std::env::current_exe().map_err(|error| format!("where is this program? {error}"))?;
     let account = if user { None } else { Some(account(config)?) };
     let text = Unit { exe: &exe, config, spec, account: account.as_deref(), packaged: false }.text();
@@ -27,38 +27,38 @@ pub(super) fn install(config: &Path, spec: &Spec, user: bool) -> Result<Done, St
     if user {
         told.push_str("\nTo start it with the machine, before anybody logs in: loginctl enable-linger");
     }
-    Ok(Done::well(told))
+    Ok(ServiceOutcome::well(told))
 }
 
-pub(super) fn uninstall(user: bool) -> Result<Done, String> {
+pub(super) fn uninstall(user: bool) -> Result<ServiceOutcome, String> {
     let file = file(user)?;
     if !file.exists() {
-        return Ok(Done::well(format!("{}: no service is installed", file.display())));
+        return Ok(ServiceOutcome::well(format!("{}: no service is installed", file.display())));
     }
     systemctl(user, &["disable", "--now", NAME])?;
     std::fs::remove_file(&file).map_err(|error| cannot_write(&file, &error, user))?;
     systemctl(user, &["daemon-reload"])?;
-    Ok(Done::well(format!(
+    Ok(ServiceOutcome::well(format!(
         "{}: the service is removed; configuration and data are untouched",
         file.display()
     )))
 }
 
-pub(super) fn start(user: bool) -> Result<Done, String> {
+pub(super) fn start(user: bool) -> Result<ServiceOutcome, String> {
     // It returns when the manager serves, for that is when it says so.
     systemctl(user, &["start", NAME])?;
-    Ok(Done::well("the service is running"))
+    Ok(ServiceOutcome::well("the service is running"))
 }
 
-pub(super) fn stop(user: bool) -> Result<Done, String> {
+pub(super) fn stop(user: bool) -> Result<ServiceOutcome, String> {
     systemctl(user, &["stop", NAME])?;
-    Ok(Done::well("the service has stopped"))
+    Ok(ServiceOutcome::well("the service has stopped"))
 }
 
-pub(super) fn status(user: bool) -> Result<Done, String> {
+pub(super) fn status(user: bool) -> Result<ServiceOutcome, String> {
     let active = call(user, &["is-active", NAME])?;
     let said = call(user, &["status", "--no-pager", "--lines=5", NAME])?;
-    Ok(Done { success: active.0, text: said.1 })
+    Ok(ServiceOutcome { success: active.0, text: said.1 })
 }
 
 /// Where the unit is.

@@ -1,6 +1,6 @@
 //! A service of Windows.
 
-use super::Done;
+use super::ServiceOutcome;
 use crate::{app, config};
 use llm_manager_policy::spec::Spec;
 use llm_manager_process as process;
@@ -28,7 +28,7 @@ const WAIT_HINT: Duration = Duration::from_secs(120);
 /// Counts what the system is told of a start or a stop that goes on: one that always says the same hangs, for the system.
 static CHECKPOINT: AtomicU32 = AtomicU32::new(0);
 
-pub(super) fn install(config: &Path, _spec: &Spec, _user: bool) -> Result<Done, String> {
+pub(super) fn install(config: &Path, _spec: &Spec, _user: bool) -> Result<ServiceOutcome, String> {
     let exe = std::env::current_exe().map_err(|error| format!("where is this program? {error}"))?;
     let info = ServiceInfo {
         name: NAME.into(),
@@ -68,7 +68,7 @@ pub(super) fn install(config: &Path, _spec: &Spec, _user: bool) -> Result<Done, 
             told.push_str(&format!("\nwarning: {what} can't be set: {}", explain(&error)));
         }
     }
-    Ok(Done::well(told))
+    Ok(ServiceOutcome::well(told))
 }
 
 fn configure(service: &Service) -> [(&'static str, windows_service::Result<()>); 4] {
@@ -93,7 +93,7 @@ fn configure(service: &Service) -> [(&'static str, windows_service::Result<()>);
     ]
 }
 
-pub(super) fn uninstall(_user: bool) -> Result<Done, String> {
+pub(super) fn uninstall(_user: bool) -> Result<ServiceOutcome, String> {
     let access = ServiceAccess::QUERY_STATUS | ServiceAccess::STOP | ServiceAccess::DELETE;
     let service = open(access)?;
     if state(&service)? != ServiceState::Stopped {
@@ -101,28 +101,28 @@ pub(super) fn uninstall(_user: bool) -> Result<Done, String> {
         wait_for(&service, ServiceState::Stopped)?;
     }
     service.delete().map_err(|error| explain(&error))?;
-    Ok(Done::well(format!("the service {NAME} is removed; configuration and data are untouched")))
+    Ok(ServiceOutcome::well(format!("the service {NAME} is removed; configuration and data are untouched")))
 }
 
-pub(super) fn start(_user: bool) -> Result<Done, String> {
+pub(super) fn start(_user: bool) -> Result<ServiceOutcome, String> {
     let service = open(ServiceAccess::QUERY_STATUS | ServiceAccess::START)?;
     if state(&service)? != ServiceState::Running {
         service.start::<&OsStr>(&[]).map_err(|error| explain(&error))?;
         wait_for(&service, ServiceState::Running)?;
     }
-    Ok(Done::well("the service is running"))
+    Ok(ServiceOutcome::well("the service is running"))
 }
 
-pub(super) fn stop(_user: bool) -> Result<Done, String> {
+pub(super) fn stop(_user: bool) -> Result<ServiceOutcome, String> {
     let service = open(ServiceAccess::QUERY_STATUS | ServiceAccess::STOP)?;
     if state(&service)? != ServiceState::Stopped {
         service.stop().map_err(|error| explain(&error))?;
         wait_for(&service, ServiceState::Stopped)?;
     }
-    Ok(Done::well("the service has stopped"))
+    Ok(ServiceOutcome::well("the service has stopped"))
 }
 
-pub(super) fn status(_user: bool) -> Result<Done, String> {
+pub(super) fn status(_user: bool) -> Result<ServiceOutcome, String> {
     let state = state(&open(ServiceAccess::QUERY_STATUS)?)?;
     let word = match state {
         ServiceState::Running => "runs",
@@ -131,7 +131,7 @@ pub(super) fn status(_user: bool) -> Result<Done, String> {
         ServiceState::StopPending => "is stopping",
         _ => "is paused",
     };
-    Ok(Done { success: state == ServiceState::Running, text: format!("the service {NAME} {word}") })
+    Ok(ServiceOutcome { success: state == ServiceState::Running, text: format!("the service {NAME} {word}") })
 }
 
 fn open(access: ServiceAccess) -> Result<Service, String> {
@@ -274,7 +274,7 @@ fn serve(
             beat.abort();
             started(Stage::Serving);
         };
-        let system = app::System { stop, ready: Box::new(ready) };
+        let system = app::ServiceHost { stop, ready: Box::new(ready) };
         app::serve_for(loaded, config, Some(system)).await.map(|_| ())
     })
 }

@@ -40,7 +40,7 @@ pub(super) struct Offer(pub(super) Vec<Span>);
 /// Answered when what is there has been sent, or can't be.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct Close;
+pub(super) struct CloseExporter;
 
 pub(super) struct Exporter {
     spec: Arc<TracesSpec>,
@@ -215,10 +215,10 @@ impl Handler<Offer> for Exporter {
     }
 }
 
-impl Handler<Close> for Exporter {
+impl Handler<CloseExporter> for Exporter {
     type Result = ResponseFuture<()>;
 
-    fn handle(&mut self, Close: Close, _ctx: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, CloseExporter: CloseExporter, _ctx: &mut Self::Context) -> Self::Result {
         let batch: Vec<Span> = self.waiting.drain(..).collect();
         let posting = post(self.client.clone(), Arc::clone(&self.spec), batch);
         Box::pin(async move {

@@ -3,7 +3,7 @@
 //! Names of attributes: OpenTelemetry's semantic conventions for HTTP servers and for generative AI; what they don't have
 //! begins with `llm_manager.`.
 
-use super::Ended;
+use super::EndedRequest;
 use jiff::Timestamp;
 use llm_manager_ledger::Outcome;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -26,8 +26,8 @@ pub(super) struct Ids {
 
 /// The request itself; within it what it waited for (`wait`, with `placement` and `start` if its model had to be
 /// started), and what the backend did (`backend`, with `first byte` and `stream`).
-pub(super) fn of(ids: &Ids, ended: &Ended<'_>, mut id: impl FnMut() -> [u8; 8]) -> Vec<Span> {
-    let Ended { row, .. } = ended;
+pub(super) fn of(ids: &Ids, ended: &EndedRequest<'_>, mut id: impl FnMut() -> [u8; 8]) -> Vec<Span> {
+    let EndedRequest { row, .. } = ended;
     let began = row.started_us;
     let end = began + row.duration_us;
     let mut spans = vec![Span {
@@ -79,7 +79,7 @@ fn span(ids: &Ids, id: [u8; 8], parent: Option<[u8; 8]>, name: String, [from, to
 }
 
 /// A client's mistake is no error of the server's.
-fn status(ended: &Ended<'_>) -> Option<Status> {
+fn status(ended: &EndedRequest<'_>) -> Option<Status> {
     let failed =
         matches!(ended.row.outcome, Outcome::BackendError | Outcome::Failed) || ended.row.status >= 500;
     failed.then(|| Status {
@@ -88,8 +88,8 @@ fn status(ended: &Ended<'_>) -> Option<Status> {
     })
 }
 
-fn attributes(ended: &Ended<'_>) -> Vec<KeyValue> {
-    let Ended { row, method, endpoint, model, variant, api_key, .. } = *ended;
+fn attributes(ended: &EndedRequest<'_>) -> Vec<KeyValue> {
+    let EndedRequest { row, method, endpoint, model, variant, api_key, .. } = *ended;
     let text = |text: &str| (!text.is_empty()).then(|| Value::StringValue(text.to_owned()));
     let outcome = row.outcome.text();
     let operation = match endpoint.rsplit('/').next().unwrap_or_default() {

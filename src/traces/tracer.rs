@@ -1,10 +1,10 @@
 //! Which requests are traced, and under which ids.
 
-use super::Ended;
-use super::exporter::{Close, Exporter, Offer};
+use super::EndedRequest;
+use super::exporter::{CloseExporter, Exporter, Offer};
 use super::spans::{self, Ids};
 use actix_web::http::header::{HeaderMap, HeaderValue};
-use llm_manager_actors::live::Live;
+use llm_manager_actors::actor_ref::ActorRef;
 use llm_manager_actors::supervisor::{Child, ChildSpec};
 use llm_manager_policy::spec::TracesSpec;
 use llm_manager_policy::trace_context::Parent;
@@ -19,7 +19,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Begins traces.
 #[derive(Clone)]
 pub(crate) struct Tracer {
-    exporter: Live<Exporter>,
+    exporter: ActorRef<Exporter>,
     spec: Arc<TracesSpec>,
     tls: Option<Arc<ClientConfig>>,
     /// Spans that found no room.
@@ -42,7 +42,7 @@ impl Tracer {
         } else {
             None
         };
-        Ok(Self { exporter: Live::new(), spec: Arc::new(spec.clone()), tls, lost: Arc::default() })
+        Ok(Self { exporter: ActorRef::new(), spec: Arc::new(spec.clone()), tls, lost: Arc::default() })
     }
 
     pub(crate) fn child_spec(&self) -> ChildSpec {
@@ -74,7 +74,7 @@ impl Tracer {
     pub(crate) async fn close(&self) {
         let Some(exporter) = self.exporter.addr() else { return };
         // It says itself what it could not send.
-        let _ = tokio::time::timeout(LAST_WORDS, exporter.send(Close)).await;
+        let _ = tokio::time::timeout(LAST_WORDS, exporter.send(CloseExporter)).await;
     }
 }
 
@@ -85,7 +85,7 @@ impl Trace {
         HeaderValue::from_str(&parent.header()).unwrap_or_else(|_| HeaderValue::from_static(""))
     }
 
-    pub(crate) fn ends(&self, ended: &Ended<'_>) {
+    pub(crate) fn ends(&self, ended: &EndedRequest<'_>) {
         let spans = spans::of(&self.ids, ended, span_id);
         let count = spans.len() as u64;
         let taken = self.tracer.exporter.addr().is_some_and(|addr| addr.try_send(Offer(spans)).is_ok());

@@ -1,22 +1,22 @@
 //! The icon: a disc in the colour of the state, drawn here, so that no file has to be found.
 
-use super::menu::Look;
+use super::menu::IconLook;
 use tray_icon::Icon;
 
 const SIZE: u32 = 32;
 
 /// The picture for a state.
-pub(super) fn icon(look: Look) -> Result<Icon, String> {
+pub(super) fn icon(look: IconLook) -> Result<Icon, String> {
     Icon::from_rgba(pixels(look), SIZE, SIZE).map_err(|error| format!("the icon: {error}"))
 }
 
-fn pixels(look: Look) -> Vec<u8> {
+fn pixels(look: IconLook) -> Vec<u8> {
     let (colour, hollow) = match look {
-        Look::Lost => ([0x90, 0x90, 0x90], true),
-        Look::Idle => ([0x60, 0x7d, 0x8b], false),
-        Look::Loading => ([0xf5, 0xa6, 0x23], false),
-        Look::Ready => ([0x2e, 0xa0, 0x43], false),
-        Look::Trouble => ([0xd7, 0x3a, 0x49], false),
+        IconLook::Lost => ([0x90, 0x90, 0x90], true),
+        IconLook::Idle => ([0x60, 0x7d, 0x8b], false),
+        IconLook::Loading => ([0xf5, 0xa6, 0x23], false),
+        IconLook::Ready => ([0x2e, 0xa0, 0x43], false),
+        IconLook::Trouble => ([0xd7, 0x3a, 0x49], false),
     };
     let middle = f64::from(SIZE - 1) / 2.0;
     let (outer, inner) = (middle - 1.0, if hollow { middle - 6.0 } else { 0.0 });

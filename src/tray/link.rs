@@ -1,8 +1,8 @@
 //! Asks the manager how it is, and tells it what was clicked. A thread of its own: the icon's must never wait.
 
-use super::menu::{Action, Card, Entry, PAUSE_HOURS, Seen};
-use super::ui::Event;
-use crate::cli::client::{Manager, segment};
+use super::menu::{Action, DeviceItem, ManagerStatus, ModelItem, PAUSE_HOURS};
+use super::ui::TrayEvent;
+use crate::cli::client::{ManagerClient, segment};
 use crate::config;
 use awc::http::Method;
 use serde::Deserialize;
@@ -24,7 +24,7 @@ struct Paused {
 }
 
 /// Starts asking; the answer takes orders.
-pub(super) fn start(config: &Path, events: SyncSender<Event>) -> Result<Sender<Action>, String> {
+pub(super) fn start(config: &Path, events: SyncSender<TrayEvent>) -> Result<Sender<Action>, String> {
     let (orders, inbox) = channel(CLICKS);
     let config = config.to_owned();
     std::thread::Builder::new()
@@ -34,19 +34,19 @@ pub(super) fn start(config: &Path, events: SyncSender<Event>) -> Result<Sender<A
     Ok(orders)
 }
 
-async fn run(config: PathBuf, events: SyncSender<Event>, mut inbox: Receiver<Action>) {
+async fn run(config: PathBuf, events: SyncSender<TrayEvent>, mut inbox: Receiver<Action>) {
     let mut note = None;
     loop {
         // Read anew each time: a manager that comes back may have another port or key.
         let seen = match config::load_program(&config, &crate::cli::client::KEYS) {
-            Ok(program) => match Manager::of(&config, &program) {
+            Ok(program) => match ManagerClient::of(&config, &program) {
                 Ok(manager) => look(&manager, note.clone()).await,
-                Err(error) => Seen::Lost(first_line(&error)),
+                Err(error) => ManagerStatus::Lost(first_line(&error)),
             },
-            Err(report) => Seen::Lost(first_line(&report.to_string())),
+            Err(report) => ManagerStatus::Lost(first_line(&report.to_string())),
         };
         // One that is full shows older news for a moment; the next look comes soon.
-        let _ = events.try_send(Event::Seen(seen));
+        let _ = events.try_send(TrayEvent::Seen(seen));
         match tokio::time::timeout(PACE, inbox.recv()).await {
             Err(_) => {}
             Ok(None) => return,
@@ -55,24 +55,24 @@ async fn run(config: PathBuf, events: SyncSender<Event>, mut inbox: Receiver<Act
     }
 }
 
-async fn look(manager: &Manager, note: Option<String>) -> Seen {
+async fn look(manager: &ManagerClient, note: Option<String>) -> ManagerStatus {
     let asked = async {
-        let models: Vec<Entry> = manager.ask_json(Method::GET, "/api/models").await?;
+        let models: Vec<ModelItem> = manager.ask_json(Method::GET, "/api/models").await?;
         let Paused { paused } = manager.ask_json(Method::GET, "/api/pause").await?;
-        let devices: Vec<Card> = manager.ask_json(Method::GET, "/api/devices").await?;
-        Ok::<_, String>(Seen::Up { paused, models, devices, note })
+        let devices: Vec<DeviceItem> = manager.ask_json(Method::GET, "/api/devices").await?;
+        Ok::<_, String>(ManagerStatus::Up { paused, models, devices, note })
     };
     match tokio::time::timeout(PATIENCE, asked).await {
         Ok(Ok(seen)) => seen,
-        Ok(Err(error)) => Seen::Lost(first_line(&error)),
-        Err(_) => Seen::Lost(format!("no answer within {} s", PATIENCE.as_secs())),
+        Ok(Err(error)) => ManagerStatus::Lost(first_line(&error)),
+        Err(_) => ManagerStatus::Lost(format!("no answer within {} s", PATIENCE.as_secs())),
     }
 }
 
 async fn obey(config: &Path, action: Action) -> Result<(), String> {
     let program =
         config::load_program(config, &crate::cli::client::KEYS).map_err(|report| report.to_string())?;
-    let manager = Manager::of(config, &program)?;
+    let manager = ManagerClient::of(config, &program)?;
     let path = match action {
         Action::Start(name) => format!("/api/models/{}/start?wait=false", segment(&name)),
         Action::Stop(name) => format!("/api/models/{}/stop?wait=false", segment(&name)),

@@ -9,7 +9,7 @@ pub(super) enum Language {
 
 /// What is known of the manager.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Seen {
+pub(super) enum ManagerStatus {
     /// Nobody has been asked yet.
     Unknown,
     /// It doesn't answer; why, in one line.
@@ -17,9 +17,9 @@ pub(super) enum Seen {
     Up {
         /// Nothing is started on demand.
         paused: bool,
-        models: Vec<Entry>,
+        models: Vec<ModelItem>,
         /// Devices, as `/api/devices` tells them.
-        devices: Vec<Card>,
+        devices: Vec<DeviceItem>,
         /// What went wrong with the last order.
         note: Option<String>,
     },
@@ -27,14 +27,14 @@ pub(super) enum Seen {
 
 /// A model, as `/api/models` tells it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
-pub(super) struct Entry {
+pub(super) struct ModelItem {
     pub(super) name: String,
     pub(super) state: String,
 }
 
 /// A device.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
-pub(super) struct Card {
+pub(super) struct DeviceItem {
     pub(super) id: String,
     pub(super) name: String,
     pub(super) plugin: String,
@@ -44,7 +44,7 @@ pub(super) struct Card {
 
 /// How the icon looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Look {
+pub(super) enum IconLook {
     Lost,
     Idle,
     Loading,
@@ -68,7 +68,7 @@ pub(super) enum Action {
 
 /// One line of the menu.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Item {
+pub(super) enum MenuEntry {
     /// Can't be clicked.
     Text(String),
     Separator,
@@ -81,10 +81,10 @@ pub(super) enum Item {
 
 /// Everything there is to see.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct View {
-    pub(super) look: Look,
+pub(super) struct MenuView {
+    pub(super) look: IconLook,
     pub(super) tooltip: String,
-    pub(super) items: Vec<Item>,
+    pub(super) items: Vec<MenuEntry>,
 }
 
 /// For how long a click keeps models off a device; other times are in the dashboard.
@@ -93,35 +93,35 @@ pub(super) const PAUSE_HOURS: u32 = 2;
 const MOST_MODELS: usize = 25;
 
 /// What to show. `at_login`: whether the icon comes by itself; `None` where that can't be had.
-pub(super) fn view(seen: &Seen, language: Language, at_login: Option<bool>) -> View {
+pub(super) fn view(seen: &ManagerStatus, language: Language, at_login: Option<bool>) -> MenuView {
     let say = |english: &str, chinese: &str| match language {
         Language::English => english.to_owned(),
         Language::Chinese => chinese.to_owned(),
     };
-    let action = |text: String, action| Item::Action { text, action, checked: None };
+    let action = |text: String, action| MenuEntry::Action { text, action, checked: None };
     let mut items =
-        vec![action(say("Open dashboard", "打开管理页面"), Action::OpenDashboard), Item::Separator];
+        vec![action(say("Open dashboard", "打开管理页面"), Action::OpenDashboard), MenuEntry::Separator];
     let (look, tooltip) = match seen {
-        Seen::Unknown => (Look::Lost, say("looking for the manager", "正在寻找管理器")),
-        Seen::Lost(why) => {
-            items.push(Item::Text(why.clone()));
-            (Look::Lost, say("the manager doesn't answer", "管理器没有应答"))
+        ManagerStatus::Unknown => (IconLook::Lost, say("looking for the manager", "正在寻找管理器")),
+        ManagerStatus::Lost(why) => {
+            items.push(MenuEntry::Text(why.clone()));
+            (IconLook::Lost, say("the manager doesn't answer", "管理器没有应答"))
         }
-        Seen::Up { paused, models, devices, note } => {
+        ManagerStatus::Up { paused, models, devices, note } => {
             if models.is_empty() {
-                items.push(Item::Text(say("no models", "没有模型")));
+                items.push(MenuEntry::Text(say("no models", "没有模型")));
             }
             for model in models.iter().take(MOST_MODELS) {
                 items.push(line(model, language));
             }
             if let Some(more) = models.len().checked_sub(MOST_MODELS).filter(|more| *more > 0) {
-                items.push(Item::Text(say(
+                items.push(MenuEntry::Text(say(
                     &format!("{more} more in the dashboard"),
                     &format!("其余 {more} 个见管理页面"),
                 )));
             }
-            items.extend(note.clone().map(Item::Text));
-            items.push(Item::Separator);
+            items.extend(note.clone().map(MenuEntry::Text));
+            items.push(MenuEntry::Separator);
             items.extend(devices.iter().filter(|one| one.online && one.plugin != "cpu").map(|device| {
                 let paused = device.paused_until;
                 let text = match paused {
@@ -139,9 +139,9 @@ pub(super) fn view(seen: &Seen, language: Language, at_login: Option<bool>) -> V
                     ),
                 };
                 let action = Action::NotNow(device.id.clone(), paused.is_none());
-                Item::Action { text, action, checked: Some(paused.is_some()) }
+                MenuEntry::Action { text, action, checked: Some(paused.is_some()) }
             }));
-            items.push(Item::Action {
+            items.push(MenuEntry::Action {
                 text: say("Pause all starts", "暂停所有启动"),
                 action: Action::Pause(!paused),
                 checked: Some(*paused),
@@ -151,28 +151,28 @@ pub(super) fn view(seen: &Seen, language: Language, at_login: Option<bool>) -> V
     };
     if let Some(set) = at_login {
         let text = say("Show this icon at log-in", "登录时显示此图标");
-        items.push(Item::Action { text, action: Action::AtLogin(!set), checked: Some(set) });
+        items.push(MenuEntry::Action { text, action: Action::AtLogin(!set), checked: Some(set) });
     }
-    items.push(Item::Separator);
-    if matches!(seen, Seen::Up { .. }) {
+    items.push(MenuEntry::Separator);
+    if matches!(seen, ManagerStatus::Up { .. }) {
         items.push(action(say("Stop the manager", "停止管理器"), Action::StopManager));
     }
     items.push(action(say("Quit this icon", "退出托盘图标"), Action::Quit));
-    View { look, tooltip: format!("LLM-Manager: {tooltip}"), items }
+    MenuView { look, tooltip: format!("LLM-Manager: {tooltip}"), items }
 }
 
 /// A model with its state; a click starts or stops it.
-fn line(model: &Entry, language: Language) -> Item {
+fn line(model: &ModelItem, language: Language) -> MenuEntry {
     let running =
         matches!(model.state.as_str(), "ready" | "starting" | "queued" | "waking" | "parking" | "parked");
     let leaving = matches!(model.state.as_str(), "draining" | "stopping");
     let text = format!("{} ({})", model.name, state(&model.state, language));
     if leaving {
-        return Item::Text(text);
+        return MenuEntry::Text(text);
     }
     let name = model.name.clone();
     let action = if running { Action::Stop(name) } else { Action::Start(name) };
-    Item::Action { text, action, checked: Some(running) }
+    MenuEntry::Action { text, action, checked: Some(running) }
 }
 
 fn state(state: &str, language: Language) -> &str {
@@ -195,20 +195,20 @@ fn state(state: &str, language: Language) -> &str {
 }
 
 /// The worst goes first: what needs somebody, then what needs time.
-fn look(models: &[Entry]) -> Look {
+fn look(models: &[ModelItem]) -> IconLook {
     let any = |states: &[&str]| models.iter().any(|model| states.contains(&model.state.as_str()));
     if any(&["failed"]) {
-        Look::Trouble
+        IconLook::Trouble
     } else if any(&["queued", "starting", "waking", "draining", "stopping", "parking"]) {
-        Look::Loading
+        IconLook::Loading
     } else if any(&["ready"]) {
-        Look::Ready
+        IconLook::Ready
     } else {
-        Look::Idle
+        IconLook::Idle
     }
 }
 
-fn summary(models: &[Entry], paused: bool, language: Language) -> String {
+fn summary(models: &[ModelItem], paused: bool, language: Language) -> String {
     let count = |wanted: &str| models.iter().filter(|model| model.state == wanted).count();
     let (ready, failed) = (count("ready"), count("failed"));
     let mut text = match language {
@@ -234,9 +234,9 @@ fn summary(models: &[Entry], paused: bool, language: Language) -> String {
 mod tests {
     use super::*;
 
-    fn up(models: &[(&str, &str)]) -> Seen {
-        let entry = |(name, state): &(&str, &str)| Entry { name: (*name).into(), state: (*state).into() };
-        Seen::Up {
+    fn up(models: &[(&str, &str)]) -> ManagerStatus {
+        let entry = |(name, state): &(&str, &str)| ModelItem { name: (*name).into(), state: (*state).into() };
+        ManagerStatus::Up {
             paused: false,
             models: models.iter().map(entry).collect(),
             devices: Vec::new(),
@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn a_click_on_a_card_keeps_models_off_it_and_another_lets_them_back() {
-        let card = |id: &str, plugin: &str, online, paused_until: Option<&str>| Card {
+        let card = |id: &str, plugin: &str, online, paused_until: Option<&str>| DeviceItem {
             id: id.into(),
             name: id.into(),
             plugin: plugin.into(),
@@ -259,12 +259,12 @@ mod tests {
             card("cpu", "cpu", true, None),
             card("gone", "nvidia", false, None),
         ];
-        let seen = Seen::Up { paused: false, models: Vec::new(), devices, note: None };
+        let seen = ManagerStatus::Up { paused: false, models: Vec::new(), devices, note: None };
         let shown = view(&seen, Language::English, None).items;
         let cards: Vec<_> = shown
             .iter()
             .filter_map(|item| match item {
-                Item::Action { text, action: Action::NotNow(id, on), checked } => {
+                MenuEntry::Action { text, action: Action::NotNow(id, on), checked } => {
                     Some((&**text, &**id, *on, *checked))
                 }
                 _ => None,
@@ -275,29 +275,29 @@ mod tests {
         assert!(cards[1].0.starts_with("npu: not before ") && !cards[1].2, "{cards:?}");
     }
 
-    fn shown(seen: &Seen) -> View {
+    fn shown(seen: &ManagerStatus) -> MenuView {
         view(seen, Language::English, None)
     }
 
     #[test]
     fn the_icon_shows_the_worst() {
         for (models, expected) in [
-            (&[][..], Look::Idle),
-            (&[("a", "stopped")], Look::Idle),
-            (&[("a", "stopped"), ("b", "ready")], Look::Ready),
-            (&[("a", "starting"), ("b", "ready")], Look::Loading),
-            (&[("a", "starting"), ("b", "failed"), ("c", "ready")], Look::Trouble),
+            (&[][..], IconLook::Idle),
+            (&[("a", "stopped")], IconLook::Idle),
+            (&[("a", "stopped"), ("b", "ready")], IconLook::Ready),
+            (&[("a", "starting"), ("b", "ready")], IconLook::Loading),
+            (&[("a", "starting"), ("b", "failed"), ("c", "ready")], IconLook::Trouble),
         ] {
             assert_eq!(shown(&up(models)).look, expected, "{models:?}");
         }
-        assert_eq!(shown(&Seen::Lost("gone".into())).look, Look::Lost);
-        assert_eq!(shown(&Seen::Unknown).look, Look::Lost);
+        assert_eq!(shown(&ManagerStatus::Lost("gone".into())).look, IconLook::Lost);
+        assert_eq!(shown(&ManagerStatus::Unknown).look, IconLook::Lost);
     }
 
     #[test]
     fn a_click_on_a_model_does_what_its_state_leaves_to_do() {
         let click = |state: &str| match &shown(&up(&[("m", state)])).items[2] {
-            Item::Action { action, .. } => Some(action.clone()),
+            MenuEntry::Action { action, .. } => Some(action.clone()),
             _ => None,
         };
         for state in ["stopped", "failed"] {
@@ -311,11 +311,11 @@ mod tests {
 
     #[test]
     fn a_lost_manager_can_be_neither_stopped_nor_paused() {
-        let lost = shown(&Seen::Lost("no manager answers".into()));
-        assert!(lost.items.contains(&Item::Text("no manager answers".into())));
-        let actions = |view: View| {
+        let lost = shown(&ManagerStatus::Lost("no manager answers".into()));
+        assert!(lost.items.contains(&MenuEntry::Text("no manager answers".into())));
+        let actions = |view: MenuView| {
             let action = |item| match item {
-                Item::Action { action, .. } => Some(action),
+                MenuEntry::Action { action, .. } => Some(action),
                 _ => None,
             };
             view.items.into_iter().filter_map(action).collect::<Vec<_>>()
@@ -337,7 +337,7 @@ mod tests {
         let names: Vec<String> = (0..40).map(|number| format!("m{number}")).collect();
         let models: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "ready")).collect();
         let view = shown(&up(&models));
-        assert!(view.items.contains(&Item::Text("15 more in the dashboard".into())), "{view:?}");
+        assert!(view.items.contains(&MenuEntry::Text("15 more in the dashboard".into())), "{view:?}");
         assert_eq!(view.tooltip, "LLM-Manager: 40 of 40 ready");
     }
 }

@@ -1,7 +1,7 @@
 //! The icon and its menu on the screen. Everything here happens in one thread, which on Windows pumps messages.
 
 use super::icon::icon;
-use super::menu::{Action, Item, Language, Seen, View, view};
+use super::menu::{Action, Language, ManagerStatus, MenuEntry, MenuView, view};
 use super::{link, login};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -10,8 +10,8 @@ use tray_icon::menu::{CheckMenuItem, IsMenuItem, Menu, MenuEvent, MenuItem, Pred
 use tray_icon::{TrayIcon, TrayIconBuilder, TrayIconEvent};
 
 /// What the thread of the icon is told.
-pub(super) enum Event {
-    Seen(Seen),
+pub(super) enum TrayEvent {
+    Seen(ManagerStatus),
     /// The id of an item.
     Clicked(String),
 }
@@ -29,13 +29,13 @@ pub(crate) fn run(config: &Path) -> Result<(), String> {
     let clicked = events.clone();
     MenuEvent::set_event_handler(Some(move |event: MenuEvent| {
         // Nobody clicks faster than this thread reads.
-        let _ = clicked.try_send(Event::Clicked(event.id.0));
+        let _ = clicked.try_send(TrayEvent::Clicked(event.id.0));
     }));
     // Whatever the pointer does above the icon would be kept for somebody to ask for it.
     TrayIconEvent::set_event_handler(Some(|_| {}));
     #[cfg(windows)]
     llm_manager_process::leave_own_console();
-    let mut seen = Seen::Unknown;
+    let mut seen = ManagerStatus::Unknown;
     let mut shown = view(&seen, language, login::is_set());
     let tray = TrayIconBuilder::new()
         .with_id("llm-manager")
@@ -48,11 +48,11 @@ pub(crate) fn run(config: &Path) -> Result<(), String> {
     let orders = link::start(config, events)?;
     loop {
         let clicked = match next(&inbox) {
-            Some(Event::Seen(news)) => {
+            Some(TrayEvent::Seen(news)) => {
                 seen = news;
                 None
             }
-            Some(Event::Clicked(id)) => serde_json::from_str(&id).ok(),
+            Some(TrayEvent::Clicked(id)) => serde_json::from_str(&id).ok(),
             None => continue,
         };
         match clicked {
@@ -69,7 +69,7 @@ pub(crate) fn run(config: &Path) -> Result<(), String> {
     }
 }
 
-fn show(tray: &TrayIcon, shown: &View, wanted: &View) -> Result<(), String> {
+fn show(tray: &TrayIcon, shown: &MenuView, wanted: &MenuView) -> Result<(), String> {
     let wrong = |error: &dyn std::fmt::Display| format!("the icon can't be changed: {error}");
     if shown.look != wanted.look {
         tray.set_icon(Some(icon(wanted.look)?)).map_err(|error| wrong(&error))?;
@@ -84,17 +84,17 @@ fn show(tray: &TrayIcon, shown: &View, wanted: &View) -> Result<(), String> {
 }
 
 /// The menu; an item's id is what it does, so what is done is what was shown, whatever has come since.
-fn menu(view: &View) -> Result<Menu, String> {
+fn menu(view: &MenuView) -> Result<Menu, String> {
     let menu = Menu::new();
     let id = |action: &Action| serde_json::to_string(action).map_err(|error| format!("the menu: {error}"));
     for item in &view.items {
         let item: Box<dyn IsMenuItem> = match item {
-            Item::Text(text) => Box::new(MenuItem::new(text, false, None)),
-            Item::Separator => Box::new(PredefinedMenuItem::separator()),
-            Item::Action { text, action, checked: None } => {
+            MenuEntry::Text(text) => Box::new(MenuItem::new(text, false, None)),
+            MenuEntry::Separator => Box::new(PredefinedMenuItem::separator()),
+            MenuEntry::Action { text, action, checked: None } => {
                 Box::new(MenuItem::with_id(id(action)?, text, true, None))
             }
-            Item::Action { text, action, checked: Some(checked) } => {
+            MenuEntry::Action { text, action, checked: Some(checked) } => {
                 Box::new(CheckMenuItem::with_id(id(action)?, text, true, *checked, None))
             }
         };
@@ -103,7 +103,7 @@ fn menu(view: &View) -> Result<Menu, String> {
     Ok(menu)
 }
 
-fn next(inbox: &Receiver<Event>) -> Option<Event> {
+fn next(inbox: &Receiver<TrayEvent>) -> Option<TrayEvent> {
     #[cfg(windows)]
     llm_manager_process::pump_messages();
     inbox.recv_timeout(BEAT).ok()

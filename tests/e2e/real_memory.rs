@@ -5,15 +5,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use llm_manager_policy::memory::{Cards, Estimate, Kind};
+use llm_manager_policy::memory::{Cards, Estimate, MemoryPurpose};
 use llm_manager_weights::look_at;
 
 use crate::real_engine::{missing, program, root};
 use crate::support::{free_port, wait_until};
 
 /// Buffers by the name that the log gives them, and ours.
-const BUFFERS: [(&str, Kind); 4] =
-    [("model", Kind::Weights), ("KV", Kind::Cache), ("RS", Kind::State), ("compute", Kind::Compute)];
+const BUFFERS: [(&str, MemoryPurpose); 4] = [
+    ("model", MemoryPurpose::Weights),
+    ("KV", MemoryPurpose::Cache),
+    ("RS", MemoryPurpose::State),
+    ("compute", MemoryPurpose::Compute),
+];
 
 /// What one start costs: the command's words, without the server's own.
 fn words(engine: &Path, file: &Path, flags: &[&str]) -> Vec<String> {
@@ -51,7 +55,7 @@ fn said(words: &[String], log: &Path) -> BTreeMap<&'static str, f64> {
     said
 }
 
-fn reckoned(estimate: &Estimate, kind: Kind) -> f64 {
+fn reckoned(estimate: &Estimate, kind: MemoryPurpose) -> f64 {
     let parts = estimate.parts.iter().filter(|part| part.kind == kind);
     parts.map(|part| part.bytes as f64 / f64::from(1 << 20)).sum()
 }
@@ -66,7 +70,7 @@ fn compare(engine: &Path, file: &Path, flags: &[&str], log: &Path) {
     for (name, kind) in BUFFERS {
         let (ours, theirs) = (reckoned(&estimate, kind), said.get(name).copied().unwrap_or_default());
         eprintln!("{what}: {name}: {ours:.2} MiB reckoned, {theirs:.2} said");
-        if kind != Kind::Compute {
+        if kind != MemoryPurpose::Compute {
             let near = (ours - theirs).abs() <= theirs * 0.01 + 0.1;
             assert!(near, "{what}: {name}: {ours} MiB reckoned, {theirs} said");
         }

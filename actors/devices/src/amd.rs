@@ -5,7 +5,7 @@
 //! An APU has little memory of its own and borrows the rest from the machine's (GTT). Its two parts are one device here; what
 //! it could still borrow is no more than what the machine still has.
 
-use super::system::{Card, Client, Clients, System};
+use super::system::{Client, Clients, PciCard, SysRoot};
 use super::{DevicePlugin, ProcessMemory, Sample, mib, mib_up, roll};
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,7 +15,7 @@ pub const NAME: &str = "amd";
 
 /// The plugin.
 pub struct Amd {
-    system: System,
+    system: SysRoot,
     clients: Clients,
     /// Cards that have been seen, those that are gone too.
     seen: BTreeMap<String, Sample>,
@@ -30,7 +30,7 @@ struct Memory {
 }
 
 impl Memory {
-    fn of(card: &Card) -> Option<Self> {
+    fn of(card: &PciCard) -> Option<Self> {
         let pair = |total: &str, used: &str| Some((card.number(&[total])?, card.number(&[used])?));
         let vram = pair("mem_info_vram_total", "mem_info_vram_used")?;
         Some(Self { vram, gtt: pair("mem_info_gtt_total", "mem_info_gtt_used").unwrap_or_default() })
@@ -47,11 +47,11 @@ impl Memory {
 
 impl Amd {
     /// Reads the files of `system`.
-    pub fn new(system: System) -> Self {
+    pub fn new(system: SysRoot) -> Self {
         Self { system, clients: Clients::default(), seen: BTreeMap::new(), names: BTreeMap::new() }
     }
 
-    fn card(&mut self, card: &Card, clients: &[Client], order: &[String]) -> Option<Sample> {
+    fn card(&mut self, card: &PciCard, clients: &[Client], order: &[String]) -> Option<Sample> {
         let memory = Memory::of(card)?;
         let unified = is_apu(card);
         let (total, used) = match unified {
@@ -120,7 +120,7 @@ pub(super) fn processes(
 
 /// Whether it is a part of a processor. The tables of measurements of those have the formats 2 and 3; older drivers have a
 /// voltage of the northbridge only there.
-fn is_apu(card: &Card) -> bool {
+fn is_apu(card: &PciCard) -> bool {
     match fs::read(card.dir.join("gpu_metrics")).ok().as_deref() {
         // Two bytes of length, then the format.
         Some([_, _, format, ..]) => matches!(format, 2 | 3),
@@ -129,7 +129,7 @@ fn is_apu(card: &Card) -> bool {
 }
 
 /// The places of the cards on the bus in the order in which ROCm counts them.
-fn rocm_order(system: &System) -> Vec<String> {
+fn rocm_order(system: &SysRoot) -> Vec<String> {
     let nodes = system.path("sys/class/kfd/kfd/topology/nodes");
     let entries = fs::read_dir(nodes).into_iter().flatten().flatten();
     let mut found: Vec<(u32, String)> = entries
@@ -153,14 +153,14 @@ fn rocm_order(system: &System) -> Vec<String> {
     found.into_iter().map(|(_, pci)| pci).collect()
 }
 
-fn name(system: &System, card: &Card) -> String {
+fn name(system: &SysRoot, card: &PciCard) -> String {
     let told = card.text("product_name").or_else(|| marketing_name(system, card));
     let name = told.or_else(|| system.listed_name(card)).unwrap_or_else(|| format!("GPU {}", card.device));
     if name.to_ascii_lowercase().contains("amd") { name } else { format!("AMD {name}") }
 }
 
 /// libdrm has a list by device and revision: `744C,  C8,  AMD Radeon RX 7900 XTX`.
-fn marketing_name(system: &System, card: &Card) -> Option<String> {
+fn marketing_name(system: &SysRoot, card: &PciCard) -> Option<String> {
     let list = fs::read_to_string(system.path("usr/share/libdrm/amdgpu.ids")).ok()?;
     list.lines().find_map(|line| {
         let mut parts = line.splitn(3, ',').map(str::trim);

@@ -7,7 +7,7 @@ mod sysinfo_reader;
 mod windows;
 
 use super::{DevicePlugin, Sample, mib, mib_up};
-use reading::Reading;
+use reading::CpuReading;
 #[cfg(not(windows))]
 use sysinfo_reader::Reader;
 #[cfg(windows)]
@@ -35,7 +35,7 @@ impl DevicePlugin for Cpu {
     }
 
     fn sample(&mut self) -> Result<Vec<Sample>, String> {
-        let Reading { total, available, load, temperature } = self.reader.read()?;
+        let CpuReading { total, available, load, temperature } = self.reader.read()?;
         Ok(vec![Sample {
             name: NAME.to_owned(),
             plugin: "cpu",

@@ -9,7 +9,7 @@ use std::ffi::{c_int, c_uint, c_void};
 use std::time::{Duration, Instant};
 
 use libloading::Library;
-use llm_manager_policy::checkpoint::{self, Answer, Call, name_of};
+use llm_manager_policy::checkpoint::{self, DriverAnswer, DriverCall, name_of};
 
 /// Where the driver's library may be: by its name, and where the loader doesn't find it (WSL, NixOS).
 #[cfg(not(windows))]
@@ -52,7 +52,7 @@ struct Driver {
 
 /// What is done with processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
+pub enum CheckpointAction {
     /// Checkpoint those that hold a context.
     Park,
     /// Restore them all.
@@ -61,7 +61,7 @@ pub enum Order {
 
 /// Why it was not done.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct CheckpointError {
     /// In words.
     pub text: String,
     /// Whether all processes run on as before.
@@ -72,27 +72,31 @@ pub struct Refusal {
 ///
 /// # Errors
 /// There is no such driver, or it refuses.
-pub fn carry_out(order: Order, pids: &[u32], limit: Duration) -> Result<Vec<u32>, Refusal> {
+pub fn carry_out(
+    order: CheckpointAction,
+    pids: &[u32],
+    limit: Duration,
+) -> Result<Vec<u32>, CheckpointError> {
     let deadline = Instant::now() + limit;
     let driver = Driver::open().and_then(|driver| driver.start().map(|()| driver));
-    let driver = driver.map_err(|text| Refusal { text, undone: order == Order::Park })?;
+    let driver = driver.map_err(|text| CheckpointError { text, undone: order == CheckpointAction::Park })?;
     let mut undoes = false;
-    let mut ask = |call: Call| {
+    let mut ask = |call: DriverCall| {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() && !undoes {
             undoes = true;
-            return Answer::TooLate;
+            return DriverAnswer::TooLate;
         }
         let answer = driver.ask(call, left);
         // A process without CUDA is no trouble.
-        undoes |= matches!(answer, Answer::Refused(_)) && !matches!(call, Call::ThreadId(_));
+        undoes |= matches!(answer, DriverAnswer::Refused(_)) && !matches!(call, DriverCall::ThreadId(_));
         answer
     };
     let done = match order {
-        Order::Park => checkpoint::park(pids, &mut ask),
-        Order::Wake => checkpoint::wake(pids, &mut ask).map(|()| pids.to_vec()),
+        CheckpointAction::Park => checkpoint::park(pids, &mut ask),
+        CheckpointAction::Wake => checkpoint::wake(pids, &mut ask).map(|()| pids.to_vec()),
     };
-    done.map_err(|failure| Refusal { text: failure.to_string(), undone: failure.undone })
+    done.map_err(|failure| CheckpointError { text: failure.to_string(), undone: failure.undone })
 }
 
 /// Whether the driver of this machine has checkpoints. Nothing is called but the question for its version.
@@ -157,8 +161,8 @@ impl Driver {
         Err(format!("NVIDIA's driver can't be used (cuInit: {}, {code}); {hint}", name_of(code)))
     }
 
-    fn ask(&self, call: Call, left: Duration) -> Answer {
-        let Ok(pid) = c_int::try_from(call.pid()) else { return Answer::Refused(1) };
+    fn ask(&self, call: DriverCall, left: Duration) -> DriverAnswer {
+        let Ok(pid) = c_int::try_from(call.pid()) else { return DriverAnswer::Refused(1) };
         let mut out: c_int = 0;
         let mut state: c_uint = 0;
         let timeout_ms = left.min(LOCK_LIMIT).as_millis().max(1);
@@ -173,18 +177,18 @@ impl Driver {
         // driver allows it.
         let code = unsafe {
             match call {
-                Call::ThreadId(_) => (self.thread_id)(pid, &raw mut out),
-                Call::State(_) => (self.state)(pid, &raw mut state),
-                Call::Lock(_) => (self.lock)(pid, &raw mut lock),
-                Call::Checkpoint(_) => (self.checkpoint)(pid, null),
-                Call::Restore(_) => (self.restore)(pid, null),
-                Call::Unlock(_) => (self.unlock)(pid, null),
+                DriverCall::ThreadId(_) => (self.thread_id)(pid, &raw mut out),
+                DriverCall::State(_) => (self.state)(pid, &raw mut state),
+                DriverCall::Lock(_) => (self.lock)(pid, &raw mut lock),
+                DriverCall::Checkpoint(_) => (self.checkpoint)(pid, null),
+                DriverCall::Restore(_) => (self.restore)(pid, null),
+                DriverCall::Unlock(_) => (self.unlock)(pid, null),
             }
         };
         match (call, code) {
-            (Call::State(_), 0) => Answer::State(state),
-            (_, 0) => Answer::Done,
-            (_, code) => Answer::Refused(code),
+            (DriverCall::State(_), 0) => DriverAnswer::State(state),
+            (_, 0) => DriverAnswer::Done,
+            (_, code) => DriverAnswer::Refused(code),
         }
     }
 }

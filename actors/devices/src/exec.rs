@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use llm_manager_policy::spec::DevicePluginSpec;
 use llm_manager_policy::system::exit_code;
-use llm_manager_process::{Group, decode};
+use llm_manager_process::{ProcessGroup, decode};
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Child;
@@ -103,7 +103,7 @@ impl Exec {
         Ok((if relative { self.base_dir.join(path) } else { path.to_owned() }, arguments))
     }
 
-    fn spawn(&self) -> Result<(Child, Group), String> {
+    fn spawn(&self) -> Result<(Child, ProcessGroup), String> {
         let (program, arguments) = self.program()?;
         let mut command = std::process::Command::new(&program);
         command
@@ -114,7 +114,7 @@ impl Exec {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         llm_manager_process::die_with_this_thread(&mut command);
-        Group::spawn(command).map_err(|error| cannot_run(&program, &self.base_dir, &error))
+        ProcessGroup::spawn(command).map_err(|error| cannot_run(&program, &self.base_dir, &error))
     }
 
     async fn run(&self) -> Result<Printed, String> {

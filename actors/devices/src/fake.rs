@@ -43,8 +43,8 @@ impl FakeNvml {
     }
 
     /// The cards from now on, and what goes wrong with them.
-    pub(crate) fn write(&self, cards: &[Card], directives: &str) {
-        let lines: String = cards.iter().map(Card::line).collect();
+    pub(crate) fn write(&self, cards: &[FakeCard], directives: &str) {
+        let lines: String = cards.iter().map(FakeCard::line).collect();
         self.write_raw(&format!("{directives}{lines}"));
     }
 
@@ -57,13 +57,13 @@ impl FakeNvml {
 }
 
 /// A line of the file.
-pub(crate) struct Card {
+pub(crate) struct FakeCard {
     head: String,
     compute: Vec<String>,
     graphics: Vec<String>,
 }
 
-impl Card {
+impl FakeCard {
     pub(crate) fn new(name: &str, uuid: &str, total: u32, used: u32) -> Self {
         let head = format!("{name}|{uuid}|{total}|{used}|37|21|54|61250|115000");
         Self { head, compute: Vec::new(), graphics: Vec::new() }

@@ -5,11 +5,11 @@
 use std::fs;
 use std::path::Path;
 
-use super::system::System;
+use super::system::SysRoot;
 
-pub(crate) struct Tree(tempfile::TempDir);
+pub(crate) struct FakeTree(tempfile::TempDir);
 
-impl Tree {
+impl FakeTree {
     pub(crate) fn new(files: &[(&str, &str)]) -> Self {
         let tree = Self(tempfile::tempdir().unwrap());
         files.iter().for_each(|(path, text)| tree.write(path, text));
@@ -35,8 +35,8 @@ impl Tree {
         fs::remove_dir_all(self.0.path().join(path)).unwrap();
     }
 
-    pub(crate) fn system(&self) -> System {
-        System::at(self.path())
+    pub(crate) fn system(&self) -> SysRoot {
+        SysRoot::at(self.path())
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -5,7 +5,7 @@
 //! i915 of the plain kernel has no total, and then nothing is checked on the card.
 
 use super::amd::processes;
-use super::system::{Card, Client, Clients, System};
+use super::system::{Client, Clients, PciCard, SysRoot};
 use super::{DevicePlugin, Sample, mib, mib_up, roll};
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -18,7 +18,7 @@ const INTEGRATED: &str = "0000:00:02.0";
 
 /// The plugin.
 pub struct Intel {
-    system: System,
+    system: SysRoot,
     clients: Clients,
     seen: BTreeMap<String, Sample>,
     names: BTreeMap<String, String>,
@@ -45,7 +45,7 @@ struct Busy {
 
 impl Intel {
     /// Reads the files of `system`.
-    pub fn new(system: System) -> Self {
+    pub fn new(system: SysRoot) -> Self {
         Self {
             system,
             clients: Clients::default(),
@@ -55,7 +55,7 @@ impl Intel {
         }
     }
 
-    fn card(&mut self, place: usize, card: &Card, clients: &[Client]) -> Sample {
+    fn card(&mut self, place: usize, card: &PciCard, clients: &[Client]) -> Sample {
         let unified = card.pci == INTEGRATED;
         let is_wanted = |region: &str| match unified {
             true => region.starts_with("system") || region == "gtt",
@@ -173,7 +173,7 @@ fn busy(clients: &[Client], pci: &str) -> BTreeMap<(String, String), Busy> {
     found
 }
 
-fn name(system: &System, card: &Card) -> String {
+fn name(system: &SysRoot, card: &PciCard) -> String {
     let name = system.listed_name(card).unwrap_or_else(|| format!("GPU {}", card.device));
     if name.to_ascii_lowercase().contains("intel") { name } else { format!("Intel {name}") }
 }

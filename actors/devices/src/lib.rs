@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-pub use registry::{Registry, Source};
+pub use registry::{PluginFactory, Registry};
 
 /// Looks at devices. Everything here may block; one sample is taken at a time.
 pub trait DevicePlugin: Send {

@@ -22,7 +22,7 @@ use nvml_wrapper::error::NvmlError;
 use super::{DevicePlugin, Sample};
 pub use read::NAME;
 use read::{Session, explain};
-use roster::Roster;
+use roster::CardRoster;
 
 /// Where the library may be when the loader doesn't find it: WSL, NixOS; drivers of Windows from before 2019.
 #[cfg(not(windows))]
@@ -54,7 +54,7 @@ pub struct Nvidia {
     bus: PathBuf,
     session: Option<Session>,
     down: Down,
-    roster: Roster,
+    roster: CardRoster,
     slots: Option<BTreeSet<String>>,
     opened_at: Instant,
     retry_at: Option<Instant>,
@@ -71,7 +71,7 @@ impl Nvidia {
             bus: PathBuf::from(BUS),
             session: None,
             down: Down::Absent,
-            roster: Roster::default(),
+            roster: CardRoster::default(),
             slots: None,
             opened_at: Instant::now(),
             retry_at: None,

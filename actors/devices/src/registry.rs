@@ -7,14 +7,14 @@ use llm_manager_policy::spec::DevicePluginSpec;
 use tokio::sync::watch;
 
 use super::exec::{DEFAULT_TIMEOUT, Exec};
-use super::system::System;
+use super::system::SysRoot;
 use super::{DevicePlugin, Sample, amd, cpu, intel, nvidia};
 
 /// How long a plugin may take until it is said to hang.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How to make a plugin, at the start and after a crash.
-pub struct Source {
+pub struct PluginFactory {
     /// `nvidia`, `cpu` or the name of the user's device.
     pub name: String,
     /// What its samples say in `plugin`.
@@ -28,7 +28,7 @@ pub struct Source {
     pub make: Box<dyn Fn() -> Box<dyn DevicePlugin> + Send>,
 }
 
-impl Source {
+impl PluginFactory {
     /// A plugin with the usual patience.
     pub fn new(
         name: impl Into<String>,
@@ -47,7 +47,7 @@ pub fn made_by(sample: &Sample, name: &str, plugin: &str) -> bool {
 /// All plugins, in the order in which their devices are shown.
 #[derive(Default)]
 pub struct Registry {
-    pub sources: Vec<Source>,
+    pub sources: Vec<PluginFactory>,
 }
 
 impl Registry {
@@ -58,7 +58,7 @@ impl Registry {
 
     /// NVIDIA, AMD, Intel and the CPU; the files of `system` tell of the two in the middle.
     #[must_use]
-    pub fn built_in(system: &System) -> Self {
+    pub fn built_in(system: &SysRoot) -> Self {
         let registry = Self::new().nvidia(None);
         // Only Linux has these files.
         if cfg!(target_os = "linux") { registry.cards(system).cpu() } else { registry.cpu() }
@@ -66,22 +66,25 @@ impl Registry {
 
     /// AMD's and Intel's cards.
     #[must_use]
-    pub fn cards(self, system: &System) -> Self {
+    pub fn cards(self, system: &SysRoot) -> Self {
         let (of_amd, of_intel) = (system.clone(), system.clone());
-        self.with(Source::new(amd::NAME, "amd", move || Box::new(amd::Amd::new(of_amd.clone()))))
-            .with(Source::new(intel::NAME, "intel", move || Box::new(intel::Intel::new(of_intel.clone()))))
+        self.with(PluginFactory::new(amd::NAME, "amd", move || Box::new(amd::Amd::new(of_amd.clone())))).with(
+            PluginFactory::new(intel::NAME, "intel", move || Box::new(intel::Intel::new(of_intel.clone()))),
+        )
     }
 
     /// NVIDIA's cards, through the library at `path` or the system's.
     #[must_use]
     pub fn nvidia(self, path: Option<PathBuf>) -> Self {
-        self.with(Source::new(nvidia::NAME, "nvidia", move || Box::new(nvidia::Nvidia::new(path.clone()))))
+        self.with(PluginFactory::new(nvidia::NAME, "nvidia", move || {
+            Box::new(nvidia::Nvidia::new(path.clone()))
+        }))
     }
 
     /// The machine's own memory.
     #[must_use]
     pub fn cpu(self) -> Self {
-        self.with(Source::new(cpu::NAME, "cpu", || Box::new(cpu::Cpu::new())))
+        self.with(PluginFactory::new(cpu::NAME, "cpu", || Box::new(cpu::Cpu::new())))
     }
 
     /// The user's commands. They run in `base_dir`, with `env` (see `process::helper_env`) in addition.
@@ -104,7 +107,7 @@ impl Registry {
     ) -> Self {
         let (stop, stopped) = watch::channel(false);
         let (spec, base_dir, env) = (spec.clone(), base_dir.to_owned(), env.to_vec());
-        let mut source = Source::new(spec.name.clone(), "exec", move || {
+        let mut source = PluginFactory::new(spec.name.clone(), "exec", move || {
             let exec = Exec::new(spec.clone(), base_dir.clone(), env.clone(), timeout);
             Box::new(exec.until(stopped.clone()))
         });
@@ -116,7 +119,7 @@ impl Registry {
 
     /// Another plugin.
     #[must_use]
-    pub fn with(mut self, source: Source) -> Self {
+    pub fn with(mut self, source: PluginFactory) -> Self {
         self.sources.push(source);
         self
     }

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
-use super::{DevicePlugin, Sample, Source};
-use llm_manager_policy::fault::words_of;
+use super::{DevicePlugin, PluginFactory, Sample};
+use llm_manager_policy::panic_message::words_of;
 
 /// Hears one sample.
-pub type Reply = Box<dyn FnOnce(Result<Vec<Sample>, String>) + Send>;
+pub type SampleCallback = Box<dyn FnOnce(Result<Vec<Sample>, String>) + Send>;
 
 /// The handle of a plugin's thread. Dropping it ends the thread after the sample that it is taking.
 pub struct Sampler {
@@ -22,7 +22,7 @@ pub struct Sampler {
     pub plugin: &'static str,
     pub patience: Duration,
     stop: Option<watch::Sender<bool>>,
-    orders: Result<SyncSender<Reply>, String>,
+    orders: Result<SyncSender<SampleCallback>, String>,
 }
 
 /// Why an order was not taken.
@@ -36,8 +36,8 @@ pub enum NotTaken {
 
 impl Sampler {
     /// Starts the thread; the plugin is made there with the first sample.
-    pub fn start(source: Source) -> Self {
-        let Source { name, plugin, patience, stop, make } = source;
+    pub fn start(source: PluginFactory) -> Self {
+        let PluginFactory { name, plugin, patience, stop, make } = source;
         let (sender, receiver) = sync_channel(1);
         let thread = std::thread::Builder::new().name(format!("dev {name}"));
         let orders = match thread.spawn(move || serve(&*make, &receiver)) {
@@ -65,7 +65,7 @@ impl Sampler {
     }
 
     /// Asks for a sample; never blocks.
-    pub fn order(&self, reply: Reply) -> Result<(), NotTaken> {
+    pub fn order(&self, reply: SampleCallback) -> Result<(), NotTaken> {
         let orders = self.orders.as_ref().map_err(|why| NotTaken::Dead(why.clone()))?;
         orders.try_send(reply).map_err(|error| match error {
             TrySendError::Full(_) => NotTaken::Busy,
@@ -82,7 +82,7 @@ fn name_programs(sample: &mut Sample) {
     sample.programs = named.map(|(pid, name)| (pid, name.trim().to_owned())).collect();
 }
 
-fn serve(make: &dyn Fn() -> Box<dyn DevicePlugin>, orders: &Receiver<Reply>) {
+fn serve(make: &dyn Fn() -> Box<dyn DevicePlugin>, orders: &Receiver<SampleCallback>) {
     let mut plugin: Option<Box<dyn DevicePlugin>> = None;
     for reply in orders {
         let sampled = catch_unwind(AssertUnwindSafe(|| {

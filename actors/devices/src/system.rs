@@ -12,13 +12,13 @@ pub use clients::{Client, Clients};
 
 /// Files of the system, from this folder on.
 #[derive(Clone, Debug)]
-pub struct System {
+pub struct SysRoot {
     root: PathBuf,
 }
 
 /// A card that a driver of interest drives.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Card {
+pub struct PciCard {
     /// Where it is plugged in, such as `0000:03:00.0`.
     pub pci: String,
     /// `amdgpu`, `i915`, `xe`.
@@ -35,13 +35,13 @@ pub struct Card {
     pub dir: PathBuf,
 }
 
-impl Default for System {
+impl Default for SysRoot {
     fn default() -> Self {
         Self::at(Path::new("/"))
     }
 }
 
-impl System {
+impl SysRoot {
     /// The files below `root`.
     pub fn at(root: &Path) -> Self {
         Self { root: root.to_owned() }
@@ -53,9 +53,9 @@ impl System {
     }
 
     /// The cards of these drivers, by their places on the bus. Without the folder there are none.
-    pub fn cards(&self, drivers: &[&str]) -> Vec<Card> {
+    pub fn cards(&self, drivers: &[&str]) -> Vec<PciCard> {
         let entries = fs::read_dir(self.path("sys/class/drm")).into_iter().flatten().flatten();
-        let mut cards: Vec<Card> = entries
+        let mut cards: Vec<PciCard> = entries
             .filter_map(|entry| {
                 let name = entry.file_name().into_string().ok()?;
                 // Connectors are called `card0-DP-1`.
@@ -78,7 +78,7 @@ impl System {
                 let (vendor, device) = (hex("vendor"), hex("device"));
                 let id = value("PCI_ID").unwrap_or_default().to_ascii_lowercase();
                 let (of_vendor, of_device) = id.split_once(':').unwrap_or_default();
-                Some(Card {
+                Some(PciCard {
                     pci: value("PCI_SLOT_NAME")?,
                     driver,
                     vendor: vendor.unwrap_or_else(|| of_vendor.to_owned()),
@@ -105,7 +105,7 @@ impl System {
     }
 
     /// What the list of PCI devices calls it, such as `Arc A770`: the part in brackets, or all of it.
-    pub fn listed_name(&self, card: &Card) -> Option<String> {
+    pub fn listed_name(&self, card: &PciCard) -> Option<String> {
         let places = ["usr/share/hwdata/pci.ids", "usr/share/misc/pci.ids"];
         let list = places.iter().find_map(|path| fs::read(self.path(path)).ok())?;
         let list = String::from_utf8_lossy(&list);
@@ -120,7 +120,7 @@ impl System {
     }
 }
 
-impl Card {
+impl PciCard {
     /// The first of these files that holds a number.
     pub fn number(&self, files: &[&str]) -> Option<u64> {
         files.iter().find_map(|file| number(&self.dir.join(file)).or_else(|| number(&self.card.join(file))))

@@ -1,6 +1,6 @@
 //! What a Pod was launched by: the Pod as it is asked for, without what differs from run to run and from manager to manager.
 
-use llm_manager_policy::cluster::PodAsk;
+use llm_manager_policy::cluster::PodRequest;
 use llm_manager_policy::spec::Launch;
 use llm_manager_process::LaunchOrder;
 use llm_manager_process::far::Fingerprint;
@@ -15,7 +15,7 @@ const SCHEME: &str = "pod-1";
 ///
 /// # Errors
 /// See [`template::check`].
-pub(crate) fn fingerprint(order: &LaunchOrder, ask: &PodAsk) -> Result<Fingerprint, String> {
+pub(crate) fn fingerprint(order: &LaunchOrder, ask: &PodRequest) -> Result<Fingerprint, String> {
     let merged = Merged {
         name: "",
         state: "",
@@ -59,10 +59,14 @@ mod tests {
     use std::time::Duration;
     use tokio::sync::Semaphore;
 
-    fn ask() -> PodAsk {
+    fn ask() -> PodRequest {
         let template = r#"{"metadata":{"labels":{"team":"x"}},"spec":{"nodeSelector":{"b":"2","a":"1"},
             "containers":[{"name":"srv","resources":{"limits":{"nvidia.com/gpu":1,"memory":"32Gi"}}}]}}"#;
-        PodAsk { template: Some(template.to_owned()), image: Some("i".to_owned()), ..PodAsk::default() }
+        PodRequest {
+            template: Some(template.to_owned()),
+            image: Some("i".to_owned()),
+            ..PodRequest::default()
+        }
     }
 
     fn order() -> LaunchOrder {
@@ -83,7 +87,7 @@ mod tests {
         }
     }
 
-    fn of(order: &LaunchOrder, ask: &PodAsk) -> String {
+    fn of(order: &LaunchOrder, ask: &PodRequest) -> String {
         fingerprint(order, ask).unwrap().as_str().to_owned()
     }
 
@@ -99,7 +103,7 @@ mod tests {
         same.working_dir = "/elsewhere".into();
         assert_eq!(of(&same, &ask()), of(&order(), &ask()));
         let turned = ask().template.unwrap().replace(r#""b":"2","a":"1""#, r#""a": "1", "b": "2""#);
-        assert_eq!(of(&order(), &PodAsk { template: Some(turned), ..ask() }), of(&order(), &ask()));
+        assert_eq!(of(&order(), &PodRequest { template: Some(turned), ..ask() }), of(&order(), &ask()));
     }
 
     #[test]
@@ -118,12 +122,12 @@ mod tests {
         }
         let with = |old: &str, new: &str| ask().template.map(|text| text.replace(old, new));
         for other in [
-            PodAsk { image: Some("j".to_owned()), ..ask() },
-            PodAsk { context: Some("c".to_owned()), ..ask() },
-            PodAsk { namespace: Some("n".to_owned()), ..ask() },
-            PodAsk { template: with("32Gi", "64Gi"), ..ask() },
-            PodAsk { template: with(r#""team":"x""#, ""), ..ask() },
-            PodAsk {
+            PodRequest { image: Some("j".to_owned()), ..ask() },
+            PodRequest { context: Some("c".to_owned()), ..ask() },
+            PodRequest { namespace: Some("n".to_owned()), ..ask() },
+            PodRequest { template: with("32Gi", "64Gi"), ..ask() },
+            PodRequest { template: with(r#""team":"x""#, ""), ..ask() },
+            PodRequest {
                 template: with(r#""spec":{"#, r#""spec":{"terminationGracePeriodSeconds":9,"#),
                 ..ask()
             },

@@ -1,7 +1,9 @@
 //! What a Pod of the API shows, as the policy wants to know it. Pure.
 
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodCondition};
-use llm_manager_policy::cluster::{Container, ContainerEnd, ContainerState, PodFacts, PodPhase, Role, Said};
+use llm_manager_policy::cluster::{
+    Container, ContainerEnd, ContainerRole, ContainerState, PodFacts, PodMessage, PodPhase,
+};
 
 /// The facts of a Pod whose server is the container of this name.
 pub(crate) fn facts(pod: &Pod, server: &str) -> PodFacts {
@@ -10,12 +12,10 @@ pub(crate) fn facts(pod: &Pod, server: &str) -> PodFacts {
         let of = |one: &&PodCondition| one.type_ == kind && one.status == wanted;
         status.conditions.iter().flatten().find(of).map(|one| said(&one.reason, &one.message))
     };
-    let init = status.init_container_statuses.iter().flatten().map(|one| container(one, Role::Init));
-    let main = status
-        .container_statuses
-        .iter()
-        .flatten()
-        .map(|one| container(one, if one.name == server { Role::Server } else { Role::Beside }));
+    let init = status.init_container_statuses.iter().flatten().map(|one| container(one, ContainerRole::Init));
+    let main = status.container_statuses.iter().flatten().map(|one| {
+        container(one, if one.name == server { ContainerRole::Server } else { ContainerRole::Beside })
+    });
     let began = status.start_time.as_ref().map(|began| began.0.as_second());
     PodFacts {
         name: pod.metadata.name.clone().unwrap_or_default(),
@@ -37,11 +37,11 @@ pub(crate) fn facts(pod: &Pod, server: &str) -> PodFacts {
     }
 }
 
-fn said(reason: &Option<String>, message: &Option<String>) -> Said {
-    Said { reason: reason.clone().unwrap_or_default(), message: message.clone().unwrap_or_default() }
+fn said(reason: &Option<String>, message: &Option<String>) -> PodMessage {
+    PodMessage { reason: reason.clone().unwrap_or_default(), message: message.clone().unwrap_or_default() }
 }
 
-fn container(status: &ContainerStatus, role: Role) -> Container {
+fn container(status: &ContainerStatus, role: ContainerRole) -> Container {
     let state = status.state.clone().unwrap_or_default();
     let end = |one: &k8s_openapi::api::core::v1::ContainerStateTerminated| ContainerEnd {
         said: said(&one.reason, &one.message),

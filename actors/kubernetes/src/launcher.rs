@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
-use llm_manager_policy::cluster::PodAsk;
+use llm_manager_policy::cluster::PodRequest;
 use llm_manager_policy::spec::{Launch, Place};
 use llm_manager_process::far::{
     self, Attended, Fence, Files, Fingerprint, Folder, Likeness, Means, Wish, aside,
 };
 use llm_manager_process::{
-    Endpoint, ExitReport, FarOutput, LaunchError, LaunchOrder, Launcher, OutputSink, Run, Standing, Tail,
+    BackendAddress, ExitReport, FarOutput, LaunchError, LaunchOrder, Launcher, OutputSink, PlacementState,
+    Run, Tail,
 };
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, watch};
 
@@ -252,7 +253,7 @@ impl KubernetesLauncher {
     }
 
     /// A Pod for this order: that of an earlier manager, if it was launched in the same way, or a new one.
-    async fn pod(&self, order: &LaunchOrder, ask: &PodAsk) -> Result<(Owned, bool), String> {
+    async fn pod(&self, order: &LaunchOrder, ask: &PodRequest) -> Result<(Owned, bool), String> {
         let opened = self.open().await.map_err(|error| error.to_string())?;
         let fingerprint = fingerprint(order, ask)?;
         let begun = u64::from(order.stop_timeout.subsec_nanos() > 0);
@@ -305,7 +306,7 @@ impl KubernetesLauncher {
         &self,
         opened: &Opened,
         order: &LaunchOrder,
-        ask: &PodAsk,
+        ask: &PodRequest,
         fingerprint: Fingerprint,
         grace: u32,
     ) -> Result<(Record, Folder, Things), String> {
@@ -374,7 +375,7 @@ impl KubernetesLauncher {
         let (owned, adopted) = self.pod(&order, ask).await.map_err(cannot)?;
         let Owned { pod, key, pieces } = owned;
         let output = FarOutput::new(&order, &self.0.output);
-        let standing = watch::Sender::new(Standing::Queued(MAKING.into()));
+        let standing = watch::Sender::new(PlacementState::Queued(MAKING.into()));
         let report = watch::Sender::new(None);
         let pod = Rc::new(pod);
         let run = PodRun {
@@ -451,7 +452,7 @@ impl Attended for Attendant {
             PodView::Waits { wait, .. } => {
                 Means::Waits(format!("Pod {pod} waits: {} ({})", wait.sentence, wait.reason))
             }
-            PodView::Runs { address, .. } => match Endpoint::node(address, self.port, &self.key) {
+            PodView::Runs { address, .. } => match BackendAddress::node(address, self.port, &self.key) {
                 Ok(endpoint) => Means::Placed(Arc::new(endpoint)),
                 Err(why) => Means::Hopeless(format!("Pod {pod}: {why}")),
             },
@@ -459,7 +460,7 @@ impl Attended for Attendant {
         }
     }
 
-    fn placed(&self, view: &PodView, endpoint: &Endpoint) {
+    fn placed(&self, view: &PodView, endpoint: &BackendAddress) {
         let node = if let PodView::Runs { node, .. } = view { node } else { "" };
         log::info!("models/{}: Pod {} serves at {endpoint} (node {node})", self.model, self.name);
     }
@@ -474,7 +475,7 @@ impl Attended for Attendant {
 /// The handle of a Pod's run: when it is dropped, the Pod is ended.
 struct PodRun {
     pod: Rc<Pod>,
-    standing: watch::Receiver<Standing>,
+    standing: watch::Receiver<PlacementState>,
     report: watch::Receiver<Option<ExitReport>>,
     tail: watch::Receiver<Tail>,
     members: watch::Sender<Vec<u32>>,
@@ -489,7 +490,7 @@ impl Run for PodRun {
         None
     }
 
-    fn standing(&self) -> watch::Receiver<Standing> {
+    fn standing(&self) -> watch::Receiver<PlacementState> {
         self.standing.clone()
     }
 

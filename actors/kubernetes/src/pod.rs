@@ -8,7 +8,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use llm_manager_policy::cluster::{ContainerState, JobEnd, JobFate, PodFacts, PodStage, PodWait, Role};
+use llm_manager_policy::cluster::{
+    ContainerRole, ContainerState, JobEnd, JobFate, PodFacts, PodStage, PodWait,
+};
 use serde_json::Value;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
@@ -310,7 +312,7 @@ impl Owner {
 
     /// Its log can be read once its server has begun.
     fn read_log(&self, round: &mut Round, adopted: bool) {
-        let server = round.facts.containers.iter().find(|container| container.role == Role::Server);
+        let server = round.facts.containers.iter().find(|container| container.role == ContainerRole::Server);
         let has_begun = server.is_some_and(|server| !matches!(server.state, ContainerState::Waiting(_)));
         let Some(output) = self.output.clone().filter(|_| has_begun && round.log.is_none()) else { return };
         let (over, of_over) = watch::channel(false);

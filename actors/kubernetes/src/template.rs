@@ -1,6 +1,6 @@
 //! The Pod of a run, as JSON: the user's own template with ours merged in, and the Secret with its key. Pure.
 
-use llm_manager_policy::cluster::PodAsk;
+use llm_manager_policy::cluster::PodRequest;
 use llm_manager_process::far::KEY_VARIABLES;
 use serde_json::{Map, Value, json};
 
@@ -44,7 +44,7 @@ pub(crate) struct Merged<'a> {
 }
 
 /// What can't be a template, and why.
-pub fn check(ask: &PodAsk) -> Result<(), String> {
+pub fn check(ask: &PodRequest) -> Result<(), String> {
     let template = parsed(ask)?;
     let spec = &template["spec"];
     let bad = |what: &str| Err(what.to_owned());
@@ -95,7 +95,7 @@ pub fn check(ask: &PodAsk) -> Result<(), String> {
     Ok(())
 }
 
-fn parsed(ask: &PodAsk) -> Result<Value, String> {
+fn parsed(ask: &PodRequest) -> Result<Value, String> {
     match &ask.template {
         None => Ok(json!({})),
         Some(text) => match serde_json::from_str(text) {
@@ -106,13 +106,13 @@ fn parsed(ask: &PodAsk) -> Result<Value, String> {
     }
 }
 
-fn position(ask: &PodAsk, containers: &[Value]) -> usize {
+fn position(ask: &PodRequest, containers: &[Value]) -> usize {
     let named = |name: &String| containers.iter().position(|container| container["name"] == **name);
     ask.container.as_ref().and_then(named).unwrap_or_default()
 }
 
 /// The name of the server's container, and whether the Pod uses its node's network.
-pub(crate) fn server(ask: &PodAsk) -> Result<(String, bool), String> {
+pub(crate) fn server(ask: &PodRequest) -> Result<(String, bool), String> {
     let template = parsed(ask)?;
     let containers = template["spec"]["containers"].as_array().map(Vec::as_slice).unwrap_or_default();
     let named = containers.get(position(ask, containers)).and_then(|container| container["name"].as_str());
@@ -171,7 +171,7 @@ pub(crate) fn secret(ours: &Merged<'_>, key: &str) -> Value {
 ///
 /// # Errors
 /// See [`check`].
-pub(crate) fn pod(ask: &PodAsk, ours: &Merged<'_>) -> Result<Value, String> {
+pub(crate) fn pod(ask: &PodRequest, ours: &Merged<'_>) -> Result<Value, String> {
     check(ask)?;
     let Value::Object(mut pod) = parsed(ask)? else { return Err("it is no mapping".to_owned()) };
     pod.insert("apiVersion".to_owned(), json!("v1"));
@@ -190,7 +190,7 @@ pub(crate) fn pod(ask: &PodAsk, ours: &Merged<'_>) -> Result<Value, String> {
     Ok(Value::Object(pod))
 }
 
-fn fill_spec(spec: &mut Map<String, Value>, ask: &PodAsk, ours: &Merged<'_>) {
+fn fill_spec(spec: &mut Map<String, Value>, ask: &PodRequest, ours: &Merged<'_>) {
     spec.insert("restartPolicy".to_owned(), json!("Never"));
     // A model's server has no business with the API, and variables of other services only confuse it (VLLM_PORT).
     for (name, value) in [
@@ -211,7 +211,7 @@ fn fill_spec(spec: &mut Map<String, Value>, ask: &PodAsk, ours: &Merged<'_>) {
     spec.insert("containers".to_owned(), Value::Array(containers));
 }
 
-fn fill(server: &mut Map<String, Value>, ask: &PodAsk, ours: &Merged<'_>) {
+fn fill(server: &mut Map<String, Value>, ask: &PodRequest, ours: &Merged<'_>) {
     server.entry("name").or_insert_with(|| json!(SERVER));
     if let Some(image) = &ask.image {
         server.insert("image".to_owned(), json!(image));

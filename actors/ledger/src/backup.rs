@@ -4,7 +4,7 @@
 //! bring from it into the file meanwhile is still in it. So the file first and the journal after it, copied byte for byte,
 //! are a consistent state: whatever the copy of the file has missed, or has half, the journal's copy has whole.
 
-use super::db::{Location, Role, connect};
+use super::db::{ConnectionRole, Location, connect};
 use super::error::StoreError;
 use super::journal::beside;
 use super::migrate::private_file;
@@ -37,7 +37,7 @@ pub fn backup(location: &Location, target: &Path) -> Result<(), StoreError> {
 
 fn copy(location: &Location, path: &Path, part: &Path) -> Result<(), StoreError> {
     let failed = |error: io::Error| StoreError::of_io(part, &error);
-    let mut db = connect(location, Role::Write)?;
+    let mut db = connect(location, ConnectionRole::Write)?;
     db.run("BEGIN")?;
     db.number("SELECT COUNT(*) AS number FROM sqlite_schema")?;
     // Open until the connection is closed: its locks go with the first handle of the file that is closed.
@@ -50,7 +50,7 @@ fn copy(location: &Location, path: &Path, part: &Path) -> Result<(), StoreError>
     drop(db);
     drop(source);
     // One file, which needs no other beside it.
-    let mut copy = connect(&Location::File(part.to_owned()), Role::Setup)?;
+    let mut copy = connect(&Location::File(part.to_owned()), ConnectionRole::Setup)?;
     copy.run("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE;")?;
     drop(copy);
     File::open(part).and_then(|file| file.sync_all()).map_err(failed)

@@ -142,7 +142,7 @@ fn next_day(bucket: Bucket, zone: &TimeZone, at: Timestamp) -> Result<Timestamp,
 
 /// A stretch of time that rollups of one level cover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Tile {
+pub(super) struct RollupSpan {
     /// Its width in seconds.
     pub(super) level: i64,
     pub(super) from: Micros,
@@ -150,18 +150,18 @@ pub(super) struct Tile {
 }
 
 /// The fewest and widest rollups that cover `from..to`, both of which are multiples of a minute.
-pub(super) fn tiles(from: Micros, to: Micros) -> Vec<Tile> {
+pub(super) fn tiles(from: Micros, to: Micros) -> Vec<RollupSpan> {
     tiles_of(from, to, &LEVELS)
 }
 
 /// The same for other levels; both times are multiples of the first.
-pub(super) fn tiles_of(from: Micros, to: Micros, levels: &[i64]) -> Vec<Tile> {
+pub(super) fn tiles_of(from: Micros, to: Micros, levels: &[i64]) -> Vec<RollupSpan> {
     let mut tiles = Vec::new();
     cover(from, to, levels, &mut tiles);
     tiles
 }
 
-fn cover(from: Micros, to: Micros, levels: &[i64], tiles: &mut Vec<Tile>) {
+fn cover(from: Micros, to: Micros, levels: &[i64], tiles: &mut Vec<RollupSpan>) {
     let Some((&level, finer)) = levels.split_last() else { return };
     if from >= to {
         return;
@@ -172,7 +172,7 @@ fn cover(from: Micros, to: Micros, levels: &[i64], tiles: &mut Vec<Tile>) {
         return;
     }
     cover(from, inner_from, finer, tiles);
-    tiles.push(Tile { level, from: inner_from, to: inner_to });
+    tiles.push(RollupSpan { level, from: inner_from, to: inner_to });
     cover(inner_to, to, finer, tiles);
 }
 

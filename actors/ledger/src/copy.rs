@@ -3,9 +3,9 @@
 //! Tables and columns are the same in both, so rows pass through as JSON arrays and become literals again. The order of the
 //! tables is that of their references.
 
-use super::db::{Db, Location, Role, connect};
+use super::db::{ConnectionRole, Db, Location, connect};
 use super::error::{OpenError, StoreError};
-use super::hold::{Company, hold};
+use super::folder_lock::{Company, hold};
 use super::migrate;
 use serde_json::Value;
 use std::fmt::Write;
@@ -63,7 +63,7 @@ struct Column {
 
 /// What was copied.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Copied {
+pub struct CopyResult {
     /// Rows of requests.
     pub requests: i64,
     /// Rows of runs.
@@ -73,12 +73,12 @@ pub struct Copied {
 }
 
 /// Copies the ledger into an empty or new one. Blocks.
-pub fn copy(from: &Location, to: &Location) -> Result<Copied, OpenError> {
+pub fn copy(from: &Location, to: &Location) -> Result<CopyResult, OpenError> {
     if from == to {
         return Err(to.failed("it is the ledger itself"));
     }
     let reading = |error: StoreError| from.failed(error);
-    let mut source = connect(from, Role::Read).map_err(reading)?;
+    let mut source = connect(from, ConnectionRole::Read).map_err(reading)?;
     migrate::reads_as_current(&mut source).map_err(|error| match error {
         StoreError::Other(text) => {
             from.failed(format!("{text}: start this version of the manager with it once, then copy it"))
@@ -88,7 +88,7 @@ pub fn copy(from: &Location, to: &Location) -> Result<Copied, OpenError> {
     let begin = if source.is_sqlite() { "BEGIN" } else { "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" };
     source.run(begin).map_err(reading)?;
     migrate::prepare(to, Company::Alone)?;
-    let mut target = connect(to, Role::Setup).map_err(|error| to.failed(error))?;
+    let mut target = connect(to, ConnectionRole::Setup).map_err(|error| to.failed(error))?;
     hold(&mut target, Company::Alone).map_err(|error| match error {
         StoreError::Taken(holder) => OpenError::Taken { place: to.to_string(), holder },
         error => to.failed(error),
@@ -102,8 +102,8 @@ pub fn copy(from: &Location, to: &Location) -> Result<Copied, OpenError> {
     target.transact(|target| copy_all(&mut source, target)).map_err(|error| to.failed(error))
 }
 
-fn copy_all(source: &mut Db, target: &mut Db) -> Result<Copied, StoreError> {
-    let mut copied = Copied::default();
+fn copy_all(source: &mut Db, target: &mut Db) -> Result<CopyResult, StoreError> {
+    let mut copied = CopyResult::default();
     for table in TABLES {
         // One of the two knows which numbers are flags, unless neither needs to.
         let columns = columns(if source.is_sqlite() { &mut *target } else { &mut *source }, table.name)?;

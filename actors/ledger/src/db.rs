@@ -104,7 +104,7 @@ impl fmt::Debug for Location {
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
+pub(crate) enum ConnectionRole {
     /// Migrations.
     Setup,
     /// The one writer.
@@ -113,7 +113,7 @@ pub(crate) enum Role {
     Read,
 }
 
-impl Role {
+impl ConnectionRole {
     /// How long it waits for another process' lock.
     fn patience(self) -> Duration {
         match self {
@@ -127,16 +127,16 @@ impl Role {
 }
 
 /// Opens a connection; an SQLite file is made when there is none, except for readers.
-pub(crate) fn connect(location: &Location, role: Role) -> Result<Db, StoreError> {
+pub(crate) fn connect(location: &Location, role: ConnectionRole) -> Result<Db, StoreError> {
     match location {
         Location::File(path) => connect_file(path, role),
         Location::Postgres(address) => connect_postgres(address, role),
     }
 }
 
-fn connect_file(path: &Path, role: Role) -> Result<Db, StoreError> {
+fn connect_file(path: &Path, role: ConnectionRole) -> Result<Db, StoreError> {
     let text = path.to_str().ok_or_else(|| StoreError::Other("its path is not UTF-8".into()))?;
-    if role == Role::Setup {
+    if role == ConnectionRole::Setup {
         make_private(path).map_err(|error| StoreError::Other(error.to_string()))?;
     } else if !path.exists() {
         return Err(StoreError::Gone(format!("{} is not there any more", path.display())));
@@ -145,17 +145,17 @@ fn connect_file(path: &Path, role: Role) -> Result<Db, StoreError> {
         SqliteConnection::establish(text).map_err(|error| StoreError::of_sqlite(error.to_string()))?;
     let patience = role.patience().as_millis();
     // A migration that rebuilds a table drops the old one: with foreign keys on, its children would go with it.
-    let foreign_keys = if role == Role::Setup { "OFF" } else { "ON" };
+    let foreign_keys = if role == ConnectionRole::Setup { "OFF" } else { "ON" };
     conn.batch_execute(&format!("PRAGMA busy_timeout = {patience}; PRAGMA foreign_keys = {foreign_keys};"))?;
     match role {
-        Role::Setup => (),
-        Role::Write => conn.batch_execute(
+        ConnectionRole::Setup => (),
+        ConnectionRole::Write => conn.batch_execute(
             // A backup that was put back is in another mode.
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -8192; PRAGMA wal_autocheckpoint = 4000; \
              PRAGMA journal_size_limit = 67108864;",
         )?,
         // Not mapped into memory: reading a mapped file that somebody has cut off ends the process (SIGBUS).
-        Role::Read => conn.batch_execute("PRAGMA query_only = ON; PRAGMA cache_size = -32768;")?,
+        ConnectionRole::Read => conn.batch_execute("PRAGMA query_only = ON; PRAGMA cache_size = -32768;")?,
     }
     Ok(Db::Sqlite(conn))
 }
@@ -188,7 +188,7 @@ fn make_private(_: &Path) -> std::io::Result<()> {
 }
 
 #[cfg(feature = "postgres")]
-fn connect_postgres(address: &str, role: Role) -> Result<Db, StoreError> {
+fn connect_postgres(address: &str, role: ConnectionRole) -> Result<Db, StoreError> {
     let mut conn = diesel::PgConnection::establish(&address::with_deadlines(address))
         .map_err(|error| StoreError::Gone(address::masked(address, &error.to_string())))?;
     let patience = role.patience().as_millis();
@@ -199,7 +199,7 @@ fn connect_postgres(address: &str, role: Role) -> Result<Db, StoreError> {
          SET idle_in_transaction_session_timeout = 60000; SET tcp_keepalives_idle = 10; \
          SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;"
     ))?;
-    if role == Role::Read {
+    if role == ConnectionRole::Read {
         conn.batch_execute(
             "SET default_transaction_read_only = on; SET jit = off; SET statement_timeout = 60000;",
         )?;
@@ -208,7 +208,7 @@ fn connect_postgres(address: &str, role: Role) -> Result<Db, StoreError> {
 }
 
 #[cfg(not(feature = "postgres"))]
-fn connect_postgres(_: &str, _: Role) -> Result<Db, StoreError> {
+fn connect_postgres(_: &str, _: ConnectionRole) -> Result<Db, StoreError> {
     Err(StoreError::Refused("this program was built without PostgreSQL (cargo feature `postgres`)".into()))
 }
 

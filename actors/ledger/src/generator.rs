@@ -3,7 +3,7 @@
 use super::db::Location;
 use super::error::StoreError;
 use super::open::open;
-use super::row::{Event, KeySource, RequestRow, now_us};
+use super::row::{KeySource, LedgerEvent, RequestRow, now_us};
 use super::write::Writer;
 
 /// Writes large batches at once. Not for a ledger that means something: a crash may spoil it.
@@ -28,9 +28,9 @@ impl Generator {
         let event = |mut row: RequestRow| {
             row.bound();
             row.key = self.keys.next(row.ended_us());
-            Event::Request(Box::new(row))
+            LedgerEvent::Request(Box::new(row))
         };
-        let events: Vec<Event> = rows.into_iter().map(event).collect();
+        let events: Vec<LedgerEvent> = rows.into_iter().map(event).collect();
         self.writer.write(&events, false).map(drop)
     }
 }

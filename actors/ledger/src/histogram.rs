@@ -27,7 +27,7 @@ pub(super) struct Histogram {
 }
 
 /// What the one writer has written last, by level, start and facet: it needn't be read again.
-pub(super) type Written = HashMap<[i64; 3], Histogram>;
+pub(super) type HistogramCache = HashMap<[i64; 3], Histogram>;
 
 impl Histogram {
     /// Counts a request; one that had no answer (it was refused, or its client left before) says nothing of speed.

@@ -6,21 +6,23 @@ mod source;
 #[cfg(test)]
 mod tests;
 
-use super::db::{Location, Role, connect};
+use super::db::{ConnectionRole, Location, connect};
 use super::error::StoreError;
 use super::labels::Labels;
 use super::migrate;
 use super::plans::{PlanSource, insert_plan};
-use super::row::{Event, Micros, Outcome, Pricing, RequestRow, RowKey, RunRow, Tokens, UsageSource, now_us};
+use super::row::{
+    LedgerEvent, Micros, Outcome, Pricing, RequestRow, RowKey, RunRow, TokenCounts, UsageSource, now_us,
+};
 use super::write::Writer;
-use price::{CURRENCY, Prices};
+use price::{CURRENCY, ImportedPrices};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use source::{Configuration, DefinedModel, Variant};
-use source::{Request, Source, micros};
+pub use source::{Configuration, DefinedModel, ImportedVariant};
+use source::{ImportDatabase, ImportedRequest, micros};
 
 /// Rows in one transaction: long enough to be quick, short enough for the lock.
 const BATCH: usize = 5_000;
@@ -31,7 +33,7 @@ const ALIVE: Micros = 30_000_000;
 
 /// A ledger of the original program.
 pub struct Original {
-    source: Source,
+    source: ImportDatabase,
 }
 
 /// What the original calls a model, and what it is called here.
@@ -65,7 +67,7 @@ pub struct Imported {
 impl Original {
     /// Opens the database at `path`, which is not changed.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self { source: Source::open(path)? })
+        Ok(Self { source: ImportDatabase::open(path)? })
     }
 
     /// Which version of the original writes such a database.
@@ -82,7 +84,7 @@ impl Original {
     pub fn look(&mut self, target: &dyn Fn(&str) -> Target) -> Result<Vec<Imported>, StoreError> {
         let mut found = Vec::new();
         for model in self.source.models()? {
-            let prices = Prices::of(&self.source.prices(&model)?);
+            let prices = ImportedPrices::of(&self.source.prices(&model)?);
             let (requests, runs) = self.source.counts(&model)?;
             found.push(Imported {
                 name: target(&model.name).name.to_string(),
@@ -104,7 +106,7 @@ impl Original {
         target: &dyn Fn(&str) -> Target,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Vec<Imported>, StoreError> {
-        migrate::prepare(location, super::hold::Company::Alone)
+        migrate::prepare(location, super::folder_lock::Company::Alone)
             .map_err(|error| StoreError::Refused(error.to_string()))?;
         refuse_while_it_runs(location)?;
         let mut writer = Writer::open(location)?;
@@ -112,7 +114,7 @@ impl Original {
         let mut rows = 0;
         for model in self.source.models()? {
             let target = target(&model.name);
-            let mut prices = Prices::of(&self.source.prices(&model)?);
+            let mut prices = ImportedPrices::of(&self.source.prices(&model)?);
             let mut one = Imported {
                 name: target.name.to_string(),
                 original: model.name.clone(),
@@ -128,8 +130,10 @@ impl Original {
             if open > 0 {
                 one.notes.push(format!("{open} runs have no end: counted as ended when they began"));
             }
-            let runs: Vec<Event> =
-                runs.iter().map(|run| Event::Run(Box::new(run_row(&model.name, &target, *run)))).collect();
+            let runs: Vec<LedgerEvent> = runs
+                .iter()
+                .map(|run| LedgerEvent::Run(Box::new(run_row(&model.name, &target, *run))))
+                .collect();
             for batch in runs.chunks(BATCH) {
                 writer.write(batch, true)?;
             }
@@ -137,7 +141,7 @@ impl Original {
             let mut maker = Maker::new(&model.name, &target, &prices, plan_id);
             let mut batch = Vec::with_capacity(BATCH);
             self.source.requests(&model, &mut |request| {
-                batch.push(Event::Request(Box::new(maker.row(&request))));
+                batch.push(LedgerEvent::Request(Box::new(maker.row(&request))));
                 one.requests += 1;
                 if batch.len() == BATCH {
                     one.new_requests += writer.write(&batch, true)?.requests as u64;
@@ -163,7 +167,7 @@ impl Original {
 
 fn refuse_while_it_runs(location: &Location) -> Result<(), StoreError> {
     let since = now_us() - ALIVE;
-    let mut db = connect(location, Role::Setup)?;
+    let mut db = connect(location, ConnectionRole::Setup)?;
     let alive = db.number(&format!(
         "SELECT COUNT(*) AS number FROM program_runs WHERE ended_us IS NULL AND heartbeat_us > {since}"
     ))?;
@@ -179,7 +183,7 @@ fn refuse_while_it_runs(location: &Location) -> Result<(), StoreError> {
 fn plan(
     writer: &mut Writer,
     model: &Arc<str>,
-    prices: &mut Prices,
+    prices: &mut ImportedPrices,
     first: Option<Micros>,
 ) -> Result<Option<i64>, StoreError> {
     let Some(plan) = prices.plan.clone() else { return Ok(None) };
@@ -205,7 +209,7 @@ fn plan(
 /// Makes rows of one model.
 struct Maker<'a> {
     original: &'a str,
-    prices: &'a Prices,
+    prices: &'a ImportedPrices,
     plan_id: Option<i64>,
     priced: Arc<Labels>,
     free: Arc<Labels>,
@@ -216,7 +220,7 @@ struct Maker<'a> {
 }
 
 impl<'a> Maker<'a> {
-    fn new(original: &'a str, target: &Target, prices: &'a Prices, plan_id: Option<i64>) -> Self {
+    fn new(original: &'a str, target: &Target, prices: &'a ImportedPrices, plan_id: Option<i64>) -> Self {
         let labels = |currency: &str| {
             Arc::new(Labels {
                 model: Arc::clone(&target.name),
@@ -231,7 +235,7 @@ impl<'a> Maker<'a> {
         Self { original, prices, plan_id, priced, free, alike: HashMap::new(), at: 0, repeated: 0 }
     }
 
-    fn row(&mut self, request: &Request) -> RequestRow {
+    fn row(&mut self, request: &ImportedRequest) -> RequestRow {
         let ended = micros(request.ended);
         let started = if request.started > 0.0 { micros(request.started).min(ended) } else { ended };
         let (pricing, cost) = self.prices.price(request);
@@ -244,11 +248,11 @@ impl<'a> Maker<'a> {
             duration_us: ended - started,
             status: 200,
             outcome: Outcome::Ok,
-            tokens: Tokens {
+            tokens: TokenCounts {
                 input: Some(request.input),
                 cached: Some(request.cached),
                 output: Some(request.output),
-                ..Tokens::default()
+                ..TokenCounts::default()
             },
             usage_source: UsageSource::Backend,
             cost,
@@ -261,7 +265,7 @@ impl<'a> Maker<'a> {
     }
 
     /// Time first, so that the index grows at its end; then what is in the row.
-    fn key(&mut self, request: &Request, ended: Micros) -> RowKey {
+    fn key(&mut self, request: &ImportedRequest, ended: Micros) -> RowKey {
         let mut hash = Sha256::new();
         hash.update(self.original.as_bytes());
         for number in [request.started.to_bits(), request.ended.to_bits()] {

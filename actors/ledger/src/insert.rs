@@ -5,8 +5,8 @@
 
 use super::db::Db;
 use super::error::StoreError;
-use super::place::Told;
 use super::row::RequestRow;
+use super::row_id::StoredId;
 use diesel::backend::Backend;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::serialize::ToSql;
@@ -21,7 +21,7 @@ pub(super) const COLUMNS: &str = "INSERT INTO request_rows (id, tag, facet_id, d
 /// A row that is new in the ledger, with those of its values that have no place to be borrowed from.
 pub(super) struct NewRequest<'a> {
     id: i64,
-    told: Told<'a>,
+    told: StoredId<'a>,
     facet: i64,
     sender: Option<i64>,
     status: i64,
@@ -34,7 +34,7 @@ pub(super) struct NewRequest<'a> {
 impl<'a> NewRequest<'a> {
     pub(super) fn new(
         row: &'a RequestRow,
-        (id, told): (i64, Told<'a>),
+        (id, told): (i64, StoredId<'a>),
         facet: i64,
         sender: Option<i64>,
     ) -> Self {

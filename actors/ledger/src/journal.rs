@@ -5,9 +5,9 @@
 //! empty journal. The page of `meta` is in every journal, for each heartbeat writes it: there the word can be found without
 //! SQLite, and it is the one of the file that the journal was written upon.
 
-use super::db::{Db, Location, Role, connect, words};
+use super::db::{ConnectionRole, Db, Location, connect, words};
 use super::error::{OpenError, StoreError};
-use super::myself::{HOLDER, own_name};
+use super::manager_name::{HOLDER, own_name};
 use super::row::Micros;
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
@@ -174,7 +174,7 @@ fn without_journal(path: &Path) -> Option<SqliteConnection> {
 /// Begins an epoch, if all that was written before can be brought into the file: nobody else may be reading.
 pub(super) fn begin(location: &Location) -> Result<(), StoreError> {
     let Location::File(path) = location else { return Ok(()) };
-    let mut db = connect(location, Role::Setup)?;
+    let mut db = connect(location, ConnectionRole::Setup)?;
     // Whoever has been reading for long holds up no start.
     let empties = "PRAGMA busy_timeout = 200; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA busy_timeout = 5000;";
     // A copy that was put back has another mode.

@@ -3,11 +3,11 @@
 
 use super::db::Db;
 use super::error::StoreError;
-use super::late::Late;
+use super::late_rows::LateRows;
 use super::names::find_model;
-use super::place::first_id;
 use super::rollup::floor_to;
 use super::row::Micros;
+use super::row_id::first_id;
 use super::write::{ROW_BYTES, Writer, add_size};
 use diesel::{QueryableByName, RunQueryDsl, sql_query, sql_types};
 
@@ -18,7 +18,7 @@ const STEP_PAGES: usize = 256;
 
 /// Whether a job has more to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum JobProgress {
     /// Call again.
     More,
     /// Nothing is left.
@@ -36,7 +36,7 @@ pub struct Deleted {
 
 /// What a renaming has done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Renamed {
+pub struct RenameResult {
     /// The new name was in the ledger already: both are one model now.
     pub merged: bool,
 }
@@ -52,14 +52,14 @@ struct Doomed {
 }
 
 /// Deletes the rows that the query names (`id`, `facet_id`, `bytes`), and counts them off.
-fn delete_rows(db: &mut Db, condition: &str) -> Result<Step, StoreError> {
+fn delete_rows(db: &mut Db, condition: &str) -> Result<JobProgress, StoreError> {
     let rows: Vec<Doomed> = sql_query(format!(
         "SELECT id, facet_id, CAST({ROW_BYTES} + COALESCE(OCTET_LENGTH(request_id), 0) \
          + COALESCE(OCTET_LENGTH(error), 0) AS BIGINT) AS bytes FROM request_rows WHERE {condition} LIMIT {STEP_ROWS}"
     ))
     .load(db)?;
     if rows.is_empty() {
-        return Ok(Step::Done);
+        return Ok(JobProgress::Done);
     }
     let ids = super::filter::list(rows.iter().map(|row| &row.id));
     db.run(&format!("DELETE FROM request_rows WHERE id IN ({ids})"))?;
@@ -72,7 +72,7 @@ fn delete_rows(db: &mut Db, condition: &str) -> Result<Step, StoreError> {
     for (facet, (count, bytes)) in sizes {
         add_size(db, facet, count, bytes)?;
     }
-    Ok(Step::More)
+    Ok(JobProgress::More)
 }
 
 /// Looked at in the transaction that renames: of two at once, the second one sees what the first has done.
@@ -129,17 +129,17 @@ impl Writer {
     }
 
     /// Deletes some of what belongs to models without a name.
-    pub fn sweep(&mut self) -> Result<Step, StoreError> {
+    pub fn sweep(&mut self) -> Result<JobProgress, StoreError> {
         self.transact(|db, names| {
             let doomed = "SELECT facets.id FROM facets JOIN models ON models.id = facets.model_id WHERE models.name IS NULL";
-            if delete_rows(db, &format!("facet_id IN ({doomed})"))? == Step::More {
-                return Ok(Step::More);
+            if delete_rows(db, &format!("facet_id IN ({doomed})"))? == JobProgress::More {
+                return Ok(JobProgress::More);
             }
             for table in ["rollups", "model_rollups", "latencies"] {
                 let found = db.number(&format!("SELECT COUNT(*) AS number FROM {table} WHERE facet_id IN ({doomed})"))?;
                 if found > 0 {
                     db.run(&format!("DELETE FROM {table} WHERE facet_id IN ({doomed})"))?;
-                    return Ok(Step::More);
+                    return Ok(JobProgress::More);
                 }
             }
             let models = "SELECT id FROM models WHERE name IS NULL";
@@ -150,7 +150,7 @@ impl Writer {
                  DELETE FROM tiers WHERE plan_id IN (SELECT id FROM price_plans WHERE model_id IN ({models})); \
                  DELETE FROM price_plans WHERE model_id IN ({models}); DELETE FROM models WHERE name IS NULL;"
             ))?;
-            Ok(Step::Done)
+            Ok(JobProgress::Done)
         })
     }
 
@@ -162,7 +162,7 @@ impl Writer {
         new: &str,
         merge: bool,
         now: Micros,
-    ) -> Result<Renamed, StoreError> {
+    ) -> Result<RenameResult, StoreError> {
         self.transact(|db, names| {
             names.forget();
             if old == new || new.is_empty() {
@@ -190,7 +190,7 @@ impl Writer {
                     .bind::<sql_types::Text, _>(new)
                     .bind::<sql_types::BigInt, _>(id)
                     .execute(db)?;
-                return Ok(Renamed { merged: false });
+                return Ok(RenameResult { merged: false });
             };
             let first = format!("(SELECT MIN(valid_from_us) FROM price_plans WHERE model_id = {target})");
             let late = format!("model_id = {id} AND valid_from_us >= {first}");
@@ -206,13 +206,13 @@ impl Writer {
                  WHERE id = {target}; \
                  DELETE FROM models WHERE id = {id};"
             ))?;
-            Ok(Renamed { merged: true })
+            Ok(RenameResult { merged: true })
         })
     }
 
     /// Deletes some of the rows that ended before the UTC day of `cutoff`, and the rollups by the minute with
     /// them; wider rollups stay.
-    pub fn retain(&mut self, cutoff: Micros) -> Result<Step, StoreError> {
+    pub fn retain(&mut self, cutoff: Micros) -> Result<JobProgress, StoreError> {
         let cutoff = floor_to(cutoff, 86_400);
         self.transact(|db, names| {
             if super::report::rows_since(db)? < cutoff {
@@ -222,10 +222,10 @@ impl Writer {
                      ON CONFLICT (name) DO UPDATE SET value = excluded.value"
                 ))?;
             }
-            let late = Late::spared(db, cutoff)?.map(Late::condition);
+            let late = LateRows::spared(db, cutoff)?.map(LateRows::condition);
             let spared = late.as_ref().map_or_else(String::new, |late| format!(" AND NOT ({late})"));
-            if delete_rows(db, &format!("id < {}{spared}", first_id(cutoff)))? == Step::More {
-                return Ok(Step::More);
+            if delete_rows(db, &format!("id < {}{spared}", first_id(cutoff)))? == JobProgress::More {
+                return Ok(JobProgress::More);
             }
             // Few, and people's: they go with the rows of their time.
             db.run(&format!("DELETE FROM audit WHERE at_us < {cutoff}"))?;
@@ -242,25 +242,25 @@ impl Writer {
                 "SELECT COALESCE(MIN(start_us), 9223372036854775807) AS number FROM rollups WHERE level = 60";
             let first = db.number(minutes)?;
             if first >= cutoff {
-                return Ok(Step::Done);
+                return Ok(JobProgress::Done);
             }
             let end = (floor_to(first, 86_400) + 86_400_000_000).min(cutoff);
             db.run(&format!(
                 "DELETE FROM rollups WHERE level = 60 AND start_us < {end}; \
                  DELETE FROM model_rollups WHERE level = 60 AND start_us < {end};"
             ))?;
-            Ok(Step::More)
+            Ok(JobProgress::More)
         })
     }
 
     /// Gives some free space back to the file system. PostgreSQL does that by itself.
-    pub fn vacuum(&mut self) -> Result<Step, StoreError> {
+    pub fn vacuum(&mut self) -> Result<JobProgress, StoreError> {
         if !self.db.is_sqlite() {
-            return Ok(Step::Done);
+            return Ok(JobProgress::Done);
         }
         self.db.run(&format!("PRAGMA incremental_vacuum({STEP_PAGES})"))?;
         let free = self.db.number("SELECT freelist_count AS number FROM pragma_freelist_count")?;
-        Ok(if free > 0 { Step::More } else { Step::Done })
+        Ok(if free > 0 { JobProgress::More } else { JobProgress::Done })
     }
 
     /// Brings the journal into the file, as the last thing that is done.

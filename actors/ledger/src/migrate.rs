@@ -3,13 +3,13 @@
 //! A newer ledger is refused. An older one is copied first (SQLite). A damaged file, or one that is not a
 //! ledger, is left exactly as it is.
 
-use super::db::{APPLICATION_ID, Db, Location, Role, connect, either, words};
+use super::db::{APPLICATION_ID, ConnectionRole, Db, Location, connect, either, words};
 use super::error::{OpenError, StoreError};
-use super::hold::Company;
+use super::folder_lock::Company;
 use diesel::connection::SimpleConnection;
 use diesel::migration::{Migration, MigrationSource};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
-use llm_manager_policy::spell::Took;
+use llm_manager_policy::duration_text::DurationText;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -30,8 +30,8 @@ pub(super) fn prepare(location: &Location, company: Company) -> Result<Option<Pa
     }
     let fresh =
         matches!(location, Location::File(path) if fs::metadata(path).map_or(0, |meta| meta.len()) == 0);
-    let mut db = connect(location, Role::Setup).map_err(|error| judge(location, error))?;
-    super::hold::hold(&mut db, company).map_err(|error| judge(location, error))?;
+    let mut db = connect(location, ConnectionRole::Setup).map_err(|error| judge(location, error))?;
+    super::folder_lock::hold(&mut db, company).map_err(|error| judge(location, error))?;
     if company == Company::Shared {
         // Two may begin at once: the second one finds everything made.
         db.number("SELECT COUNT(pg_advisory_lock(1280134476, 4)) AS number")
@@ -158,7 +158,7 @@ fn migrate(db: &mut Db, location: &Location) -> Result<Option<PathBuf>, OpenErro
         judge(location, error)
     })?;
     if is_old {
-        log::info!("the ledger is up to date, after {}", Took(began.elapsed()));
+        log::info!("the ledger is up to date, after {}", DurationText(began.elapsed()));
     }
     Ok(backup)
 }

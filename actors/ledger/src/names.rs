@@ -2,7 +2,7 @@
 
 use super::db::Db;
 use super::error::StoreError;
-use super::histogram::Written;
+use super::histogram::HistogramCache;
 use super::labels::Labels;
 use super::rollup::floor_to;
 use super::row::Micros;
@@ -20,14 +20,14 @@ const DAY_SECONDS: i64 = 86_400;
 
 /// What the writer remembers.
 #[derive(Debug, Default)]
-pub(super) struct Names {
+pub(super) struct NameCache {
     models: HashMap<Arc<str>, i64>,
     facets: HashMap<Labels, i64>,
     /// By the model's id and the currency.
     leads: HashMap<(i64, Arc<str>), i64>,
     /// By the model's id; with the time until which its rows end.
     senders: HashMap<(i64, Arc<Sender>), (i64, Micros)>,
-    pub(super) times: Written,
+    pub(super) times: HistogramCache,
 }
 
 #[derive(Insertable)]
@@ -61,7 +61,7 @@ struct NewSender<'a> {
     until_us: i64,
 }
 
-impl Names {
+impl NameCache {
     /// Forgets all: names have changed, or a transaction that made some was rolled back.
     pub(super) fn forget(&mut self) {
         self.models.clear();
@@ -142,7 +142,7 @@ impl Names {
     }
 }
 
-impl Names {
+impl NameCache {
     /// The id of a sender of requests to the model of these labels, and a time after `ended` until which rows may refer
     /// to it; it is made when it is new.
     pub(super) fn sender(

@@ -1,8 +1,8 @@
 //! Opening a ledger: brought up to date, and what a former manager has left open is closed.
 
-use super::db::{Db, Location, Role, connect};
+use super::db::{ConnectionRole, Db, Location, connect};
 use super::error::{OpenError, StoreError};
-use super::hold::Company;
+use super::folder_lock::Company;
 use super::journal;
 use super::migrate;
 use super::reader::LedgerReader;
@@ -67,7 +67,7 @@ pub fn open_in(
     let backup = migrate::prepare(location, company)?;
     journal::begin(location).map_err(|error| location.failed(error))?;
     let begin = || -> Result<(i64, usize), StoreError> {
-        let mut db = connect(location, Role::Setup)?;
+        let mut db = connect(location, ConnectionRole::Setup)?;
         db.transact(|db| {
             if company == Company::Shared {
                 // What is open may be another's. Of a manager, so long a silence is none of life.

@@ -2,7 +2,7 @@
 
 use super::db::Db;
 use super::error::StoreError;
-use super::names::Names;
+use super::names::NameCache;
 use super::row::Micros;
 use super::schema::{models, price_plans, tiers};
 use super::write::Writer;
@@ -114,7 +114,7 @@ impl Writer {
         source: PlanSource,
     ) -> Result<i64, StoreError> {
         if valid_from < now {
-            return Err(StoreError::Refused(llm_manager_policy::pricing::InThePast.to_string()));
+            return Err(StoreError::Refused(llm_manager_policy::pricing::PlanInThePast.to_string()));
         }
         self.transact(|db, names| insert_plan(db, names, model, plan, (valid_from, now), source))
     }
@@ -127,7 +127,7 @@ impl Writer {
 
 pub(super) fn insert_plan(
     db: &mut Db,
-    names: &mut Names,
+    names: &mut NameCache,
     model: &Arc<str>,
     plan: Option<&Plan>,
     (valid_from, now): (Micros, Micros),

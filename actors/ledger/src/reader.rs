@@ -1,9 +1,9 @@
 //! Reports' way into the ledger: a few read-only connections, each used on a thread of its own.
 
-use super::db::{Db, Location, Role, connect};
+use super::db::{ConnectionRole, Db, Location, connect};
 use super::error::StoreError;
-use super::index;
-use super::watch::pause;
+use super::file_watch::pause;
+use super::journal_index;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use llm_manager_policy::system::no_thread;
 use std::fmt;
@@ -123,7 +123,7 @@ impl Inner {
         if let Location::File(path) = &self.location {
             // Another thread may be making it anew: a moment later it is there.
             let mut looks = 0..LOOKS;
-            while let Err(error) = index::mend(path, 0) {
+            while let Err(error) = journal_index::mend(path, 0) {
                 looks.next().ok_or(error)?;
                 pause();
             }
@@ -137,7 +137,7 @@ impl Inner {
                 done => return self.keep(generation, db, done),
             }
         }
-        let mut db = connect(&self.location, Role::Read)?;
+        let mut db = connect(&self.location, ConnectionRole::Read)?;
         let done = self.once(&mut db, &mut answers, work);
         self.keep(generation, db, done)
     }

@@ -1,6 +1,6 @@
 //! Summaries and series, from rollups: how often, how many tokens, how much, by whom.
 
-use super::buckets::{Bucket, Tile, borders, ceil_to, tiles};
+use super::buckets::{Bucket, RollupSpan, borders, ceil_to, tiles};
 use super::db::Db;
 use super::error::StoreError;
 use super::filter::{Dimension, Facet, Filter, facets};
@@ -9,7 +9,7 @@ use super::rollup::floor_to;
 use super::row::Micros;
 use super::runs;
 use super::schema::{model_rollups, rollups};
-use super::totals::{Group, Series, Summary, Totals, add_money};
+use super::totals::{ReportGroup, Series, Summary, Totals, add_money};
 use diesel::{ExpressionMethods, QueryDsl, Queryable, RunQueryDsl};
 use jiff::tz::TimeZone;
 use llm_manager_policy::pricing::Money;
@@ -216,7 +216,7 @@ impl Places {
 }
 
 /// Reads rollups and adds them up.
-pub(super) struct Reading<'a> {
+pub(super) struct ReportBuilder<'a> {
     filter: &'a Filter,
     by: &'a [Dimension],
     /// Each facet that fits, and the number of its group.
@@ -224,7 +224,7 @@ pub(super) struct Reading<'a> {
     keys: Vec<Vec<&'a str>>,
 }
 
-impl<'a> Reading<'a> {
+impl<'a> ReportBuilder<'a> {
     pub(super) fn new(facets: &'a [Facet], filter: &'a Filter, by: &'a [Dimension]) -> Self {
         let key_of = |facet: &'a Facet| by.iter().map(|dimension| dimension.of(facet)).collect::<Vec<&str>>();
         let fitting = || facets.iter().filter(|facet| filter.fits(facet));
@@ -264,7 +264,7 @@ impl<'a> Reading<'a> {
         }
         let keys: Vec<Arc<[String]>> =
             self.keys.iter().map(|key| key.iter().map(|text| (*text).to_owned()).collect()).collect();
-        let named = |(nth, totals): (usize, Totals)| Group {
+        let named = |(nth, totals): (usize, Totals)| ReportGroup {
             key: keys.get(nth).map(Arc::clone).unwrap_or_default(),
             totals,
         };
@@ -280,7 +280,7 @@ impl<'a> Reading<'a> {
         Ok(points)
     }
 
-    fn load(&self, db: &mut Db, span: Tile) -> Result<Vec<RollupRow>, StoreError> {
+    fn load(&self, db: &mut Db, span: RollupSpan) -> Result<Vec<RollupRow>, StoreError> {
         // With the facets of one model added up already, as long as nothing tells them apart.
         if self.filter.is_of_models() && self.by.iter().all(|dimension| *dimension == Dimension::Model) {
             load!(self, db, span, model_rollups)
@@ -291,8 +291,8 @@ impl<'a> Reading<'a> {
 }
 
 /// Neighbouring tiles of one level in one.
-fn spans(tiles: impl Iterator<Item = Tile>) -> Vec<Tile> {
-    let mut spans: Vec<Tile> = Vec::new();
+fn spans(tiles: impl Iterator<Item = RollupSpan>) -> Vec<RollupSpan> {
+    let mut spans: Vec<RollupSpan> = Vec::new();
     for tile in tiles {
         match spans.last_mut() {
             Some(last) if last.level == tile.level && last.to == tile.from => last.to = tile.to,
@@ -327,7 +327,7 @@ impl LedgerReader {
             let since = rows_since(db)?;
             let (from, to) = (floor_to(from, finest(from, since)), ceil_to(to, finest(to, since)));
             let all = facets(db)?;
-            let mut points = Reading::new(&all, &filter, &by).read(db, &[from, to])?;
+            let mut points = ReportBuilder::new(&all, &filter, &by).read(db, &[from, to])?;
             if filter.speaks_of_runs(&by) {
                 runs::add_costs(db, &filter, &by, &mut points)?;
             }
@@ -355,7 +355,7 @@ impl LedgerReader {
                 ));
             }
             let all = facets(db)?;
-            let mut points = Reading::new(&all, &filter, &by).read(db, &borders)?;
+            let mut points = ReportBuilder::new(&all, &filter, &by).read(db, &borders)?;
             if filter.speaks_of_runs(&by) {
                 runs::add_costs(db, &filter, &by, &mut points)?;
             }

@@ -5,9 +5,9 @@ use super::db::Db;
 use super::error::StoreError;
 use super::filter::{Facet, Filter, facets, list};
 use super::labels::Labels;
-use super::place::{ended_of, first_id, made_id, ways_to, within};
 use super::reader::LedgerReader;
-use super::row::{Micros, Outcome, Pricing, RequestRow, RowKey, Tokens, UsageSource};
+use super::row::{Micros, Outcome, Pricing, RequestRow, RowKey, TokenCounts, UsageSource};
+use super::row_id::{ended_of, first_id, made_id, ways_to, within};
 use super::runs;
 use super::schema::senders;
 use super::sender::Sender;
@@ -152,7 +152,7 @@ impl StoredRow {
             first_byte_us: self.first_byte_us,
             status: self.status.try_into().unwrap_or(0),
             outcome: self.outcome.map_or(Outcome::Ok, Outcome::from),
-            tokens: Tokens {
+            tokens: TokenCounts {
                 input: self.input,
                 cached: self.cached,
                 cache_write: self.cache_write,

@@ -1,8 +1,8 @@
 //! The way back: a copy that `backup` or a migration has made becomes the ledger again.
 
-use super::db::{Location, Role, connect};
+use super::db::{ConnectionRole, Location, connect};
 use super::error::OpenError;
-use super::hold::Hold;
+use super::folder_lock::FolderLock;
 use super::journal::beside;
 use super::migrate;
 use std::fs::{self, File};
@@ -21,7 +21,7 @@ pub struct Restored {
 /// Puts `file` in the place of the ledger at `ledger`; the folder of the manager's state is `folder`, and must be nobody's.
 /// Whatever is wrong, the ledger is as it was. Blocks.
 pub fn restore(folder: &Path, ledger: &Path, file: &Path) -> Result<Restored, OpenError> {
-    let _hold = Hold::take(folder)?;
+    let _hold = FolderLock::take(folder)?;
     let wrong = |path: &Path, detail: &str| Location::File(path.to_owned()).failed(detail);
     let failed = |path: &Path| {
         let path = path.to_owned();
@@ -88,8 +88,8 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
 /// Looks at the copy; its rows of requests. What is wrong is said of the file that it was made from.
 fn check(copy: &Path, file: &Path) -> Result<i64, OpenError> {
     let location = Location::File(file.to_owned());
-    let mut db =
-        connect(&Location::File(copy.to_owned()), Role::Setup).map_err(|error| location.failed(error))?;
+    let mut db = connect(&Location::File(copy.to_owned()), ConnectionRole::Setup)
+        .map_err(|error| location.failed(error))?;
     migrate::is_ours(&mut db, file)?;
     // Added up already: to count ten million rows takes as long as to copy them.
     let rows = "SELECT CAST(COALESCE(SUM(row_count), 0) AS BIGINT) AS number FROM facets";

@@ -3,7 +3,7 @@
 
 use super::db::Db;
 use super::error::StoreError;
-use super::histogram::{Histogram, Written};
+use super::histogram::{Histogram, HistogramCache};
 use super::row::{Micros, RequestRow};
 use super::schema::latencies;
 use super::sums::Sums;
@@ -52,7 +52,7 @@ impl Delta {
     }
 
     /// Adds it to what is there.
-    pub(super) fn write(&self, db: &mut Db, times: &mut Written) -> Result<(), StoreError> {
+    pub(super) fn write(&self, db: &mut Db, times: &mut HistogramCache) -> Result<(), StoreError> {
         let rows = |under: &dyn Fn(i64) -> i64| {
             let mut all: HashMap<[i64; 3], Sums> = HashMap::new();
             for (&(minute, facet), &sums) in &self.minutes {
@@ -67,17 +67,17 @@ impl Delta {
             rows.into_iter()
         };
         let of_facets: Vec<_> =
-            rows(&|facet| facet).map(|(place, sums)| upsert::Sums { place, sums }).collect();
+            rows(&|facet| facet).map(|(place, sums)| upsert::RollupUpsert { place, sums }).collect();
         upsert::write(db, &of_facets)?;
         let of_models: Vec<_> = rows(&|facet| self.leads.get(&facet).copied().unwrap_or(facet))
-            .map(|(place, sums)| upsert::ModelSums(upsert::Sums { place, sums }))
+            .map(|(place, sums)| upsert::ModelSums(upsert::RollupUpsert { place, sums }))
             .collect();
         upsert::write(db, &of_models)?;
         LATENCY_LEVELS.iter().try_for_each(|level| self.write_latencies(db, *level, times))
     }
 
     /// Writes what is there with these added; it is read only if this writer doesn't know it, for there is no other.
-    fn write_latencies(&self, db: &mut Db, level: i64, times: &mut Written) -> Result<(), StoreError> {
+    fn write_latencies(&self, db: &mut Db, level: i64, times: &mut HistogramCache) -> Result<(), StoreError> {
         let mut all: BTreeMap<(Micros, i64), Histogram> = BTreeMap::new();
         for (&(hour, facet), histogram) in &self.hours {
             all.entry((floor_to(hour, level), facet)).or_default().merge(histogram);
@@ -101,9 +101,9 @@ impl Delta {
             let place = [level, *start, *facet];
             let sum = times.entry(place).or_default();
             sum.merge(added);
-            upsert::Times { place, histogram: sum.to_string() }
+            upsert::LatencyUpsert { place, histogram: sum.to_string() }
         };
-        let rows: Vec<upsert::Times> = all.iter().map(row).collect();
+        let rows: Vec<upsert::LatencyUpsert> = all.iter().map(row).collect();
         // Time goes on: what comes late is read again.
         let newest = all.keys().next_back().map(|(start, _)| *start);
         times.retain(|[of, start, _], _| *of != level || Some(*start) == newest);

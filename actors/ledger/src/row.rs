@@ -10,8 +10,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Microseconds since 1970 in UTC.
-pub type Micros = i64;
+pub use llm_manager_policy::pricing::Micros;
 
 /// Longest error text that is kept, in bytes.
 pub(super) const LONGEST_ERROR: usize = 512;
@@ -228,7 +227,7 @@ impl Pricing {
 
 /// Token counts; `None` is unknown, which is not 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tokens {
+pub struct TokenCounts {
     /// All of the prompt, cached ones included.
     pub input: Option<i64>,
     /// The part of the input that was read from a cache.
@@ -263,7 +262,7 @@ pub struct RequestRow {
     /// How it ended.
     pub outcome: Outcome,
     /// What it took.
-    pub tokens: Tokens,
+    pub tokens: TokenCounts,
     /// Where the counts come from.
     pub usage_source: UsageSource,
     /// In the ledger's unit of money; given by `Ledger::record` from the plan in force.
@@ -419,7 +418,7 @@ pub struct AuditRow {
 
 /// Anything that is written in batches.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Event {
+pub enum LedgerEvent {
     /// A request has ended.
     Request(Box<RequestRow>),
     /// News of a run.

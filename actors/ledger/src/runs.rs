@@ -7,9 +7,9 @@ use super::plans;
 use super::reader::LedgerReader;
 use super::row::{Energy, Micros, Parking, RunRow};
 use super::schema::{models, parkings, runs};
-use super::totals::{Group, Summary, Totals, add_money};
+use super::totals::{ReportGroup, Summary, Totals, add_money};
 use diesel::{ExpressionMethods, JoinOnDsl, QueryDsl, Queryable, RunQueryDsl};
-use llm_manager_policy::pricing::{History, Interval, Money, PlanChange};
+use llm_manager_policy::pricing::{Interval, Money, PlanChange, PlanHistory};
 use std::collections::{BTreeMap, HashMap};
 
 /// Money by currency.
@@ -207,17 +207,17 @@ pub(super) fn load_one(db: &mut Db, id: i64) -> Result<Option<RunRow>, StoreErro
 }
 
 /// Each model's prices.
-pub(super) fn histories(db: &mut Db) -> Result<HashMap<String, History>, StoreError> {
+pub(super) fn histories(db: &mut Db) -> Result<HashMap<String, PlanHistory>, StoreError> {
     let mut changes: HashMap<String, Vec<PlanChange>> = HashMap::new();
     for record in plans::load(db)? {
         let change = PlanChange { from: record.valid_from, plan: record.plan };
         changes.entry(record.model.to_string()).or_default().push(change);
     }
-    Ok(changes.into_iter().map(|(model, changes)| (model, History::from_rows(changes))).collect())
+    Ok(changes.into_iter().map(|(model, changes)| (model, PlanHistory::from_rows(changes))).collect())
 }
 
 /// What a run had cost by a time.
-fn cost_by(run: &RunRow, history: &History, time: Micros) -> Result<RunCost, StoreError> {
+fn cost_by(run: &RunRow, history: &PlanHistory, time: Micros) -> Result<RunCost, StoreError> {
     let mut cost = RunCost::new();
     let Some(from) = run.billed_from() else { return Ok(cost) };
     let to = run.billed_to().min(time);
@@ -246,7 +246,7 @@ pub(super) fn add_costs(
         return Ok(());
     };
     let histories = histories(db)?;
-    let none = History::default();
+    let none = PlanHistory::default();
     let wanted = RunQuery { from, to, ..RunQuery::of_models(filter.models.clone()) };
     for run in load(db, &wanted)? {
         if !filter.variants.is_empty() && !filter.variants.iter().any(|variant| **variant == *run.variant) {
@@ -263,7 +263,7 @@ pub(super) fn add_costs(
                 continue;
             }
             let part = part_of(&run, history, (stretch.from, stretch.to))?;
-            if part == Part::default() {
+            if part == RunPart::default() {
                 continue;
             }
             part.add_to(&mut stretch.total);
@@ -277,7 +277,7 @@ pub(super) fn add_costs(
 
 /// What of a run belongs to a stretch of time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Part {
+pub(super) struct RunPart {
     pub(super) cost: RunCost,
     pub(super) energy_mj: i64,
     pub(super) energy_cost: RunCost,
@@ -286,10 +286,10 @@ pub(super) struct Part {
 /// The difference between its end and its beginning, so that stretches add up to the whole.
 pub(super) fn part_of(
     run: &RunRow,
-    history: &History,
+    history: &PlanHistory,
     (from, to): (Micros, Micros),
-) -> Result<Part, StoreError> {
-    let mut part = Part::default();
+) -> Result<RunPart, StoreError> {
+    let mut part = RunPart::default();
     let before = cost_by(run, history, from)?;
     for (currency, until) in cost_by(run, history, to)? {
         let already = before.get(&currency).map_or(0, |money| money.units());
@@ -309,7 +309,7 @@ pub(super) fn part_of(
     Ok(part)
 }
 
-impl Part {
+impl RunPart {
     pub(super) fn add(&mut self, other: &Self) {
         for (currency, money) in &other.cost {
             add_money(&mut self.cost, currency, *money);
@@ -331,11 +331,11 @@ impl Part {
     }
 }
 
-fn group<'a>(summary: &'a mut Summary, key: &[String]) -> &'a mut Group {
+fn group<'a>(summary: &'a mut Summary, key: &[String]) -> &'a mut ReportGroup {
     let at = match summary.groups.binary_search_by(|group| (*group.key).cmp(key)) {
         Ok(at) => at,
         Err(at) => {
-            summary.groups.insert(at, Group { key: key.into(), ..Group::default() });
+            summary.groups.insert(at, ReportGroup { key: key.into(), ..ReportGroup::default() });
             at
         }
     };
@@ -346,7 +346,7 @@ fn group<'a>(summary: &'a mut Summary, key: &[String]) -> &'a mut Group {
 pub(super) fn run_view(db: &mut Db, id: i64) -> Result<Option<StoredRun>, StoreError> {
     let Some(run) = load_one(db, id)? else { return Ok(None) };
     let histories = histories(db)?;
-    let cost = cost_by(&run, histories.get(&*run.model).unwrap_or(&History::default()), Micros::MAX)?;
+    let cost = cost_by(&run, histories.get(&*run.model).unwrap_or(&PlanHistory::default()), Micros::MAX)?;
     Ok(Some(StoredRun { run, cost }))
 }
 
@@ -355,7 +355,7 @@ impl LedgerReader {
     pub async fn runs(&self, wanted: RunQuery) -> Result<Vec<StoredRun>, StoreError> {
         self.with(move |db| {
             let histories = histories(db)?;
-            let none = History::default();
+            let none = PlanHistory::default();
             let view = |run: RunRow| {
                 let cost = cost_by(&run, histories.get(&*run.model).unwrap_or(&none), Micros::MAX)?;
                 Ok(StoredRun { run, cost })

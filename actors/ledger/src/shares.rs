@@ -3,14 +3,14 @@
 use super::db::Db;
 use super::error::StoreError;
 use super::filter::{Filter, facets};
-use super::place::{ended_of, first_id, made_id};
 use super::reader::LedgerReader;
 use super::row::{Micros, RunRow};
+use super::row_id::{ended_of, first_id, made_id};
 use super::runs::{LATEST, RunCost, StoredRun, histories, part_of, run_view};
 use super::schema::request_rows;
 use super::totals::add_money;
 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
-use llm_manager_policy::pricing::{History, Interval, Money, share_out};
+use llm_manager_policy::pricing::{Interval, Money, PlanHistory, share_out};
 
 /// A run with more requests than this is not shared out.
 const MOST_REQUESTS: i64 = 100_000;
@@ -84,7 +84,7 @@ fn shares(db: &mut Db, id: i64) -> Result<Option<RunShares>, StoreError> {
 /// What was paid by the hour, cut where it fell asleep and woke: nobody pays for hours in which it slept.
 fn by_sleep(
     run: &RunRow,
-    history: &History,
+    history: &PlanHistory,
     paid: Interval,
 ) -> Result<Vec<(String, Money, Interval)>, StoreError> {
     let asleep = run.asleep();

@@ -8,19 +8,19 @@ use super::buckets::ceil_to;
 use super::db::Db;
 use super::error::StoreError;
 use super::filter::{Dimension, Facet, Filter, facets};
-use super::place::{ended_of, first_id};
 use super::reader::LedgerReader;
-use super::report::{Reading, finest, rows_since};
+use super::report::{ReportBuilder, finest, rows_since};
 use super::rollup::floor_to;
 use super::row::{Micros, RunRow};
-use super::runs::{self, Part, RunQuery};
+use super::row_id::{ended_of, first_id};
+use super::runs::{self, RunPart, RunQuery};
 use super::schema::request_rows;
 use super::totals::Totals;
 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
 use jiff::ToSpan;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use llm_manager_policy::pricing::{History, Interval, Money, Shares, share_by_weight, share_out};
+use llm_manager_policy::pricing::{Interval, Money, PlanHistory, Shares, share_by_weight, share_out};
 use std::collections::{BTreeMap, HashMap};
 
 const DAY: Micros = 86_400_000_000;
@@ -66,8 +66,8 @@ impl Lines {
         keys: &[&str],
         split: impl Fn(Money, Interval) -> Result<Shares, StoreError>,
     ) -> Result<(), StoreError> {
-        let mut give = |amount: &Part, time: Interval| {
-            let mut parts: Vec<Part> = vec![Part::default(); keys.len() + 1];
+        let mut give = |amount: &RunPart, time: Interval| {
+            let mut parts: Vec<RunPart> = vec![RunPart::default(); keys.len() + 1];
             let energy = Money::from_units(u128::from(amount.energy_mj.max(0).cast_unsigned()));
             let all = [(None, energy)].into_iter();
             let all = all.chain(amount.cost.iter().map(|(currency, money)| (Some((true, currency)), *money)));
@@ -85,13 +85,13 @@ impl Lines {
                 }
             }
             let names = keys.iter().map(|key| Some(*key)).chain([None]);
-            for (name, mine) in names.zip(parts).filter(|(_, mine)| *mine != Part::default()) {
+            for (name, mine) in names.zip(parts).filter(|(_, mine)| *mine != RunPart::default()) {
                 mine.add_to(self.of(model, name));
             }
             Ok::<(), StoreError>(())
         };
-        let hours = Part { cost: part.amount.cost.clone(), ..Part::default() };
-        let electricity = Part { cost: BTreeMap::new(), ..part.amount.clone() };
+        let hours = RunPart { cost: part.amount.cost.clone(), ..RunPart::default() };
+        let electricity = RunPart { cost: BTreeMap::new(), ..part.amount.clone() };
         give(&hours, part.paid)?;
         give(&electricity, part.alive)
     }
@@ -99,7 +99,7 @@ impl Lines {
 
 /// What a run took in a stretch of time, and in which part of it.
 struct Timed {
-    amount: Part,
+    amount: RunPart,
     /// It was paid by the hour.
     paid: Interval,
     /// It was there, and drew power.
@@ -107,19 +107,23 @@ struct Timed {
 }
 
 impl Timed {
-    fn of(run: &RunRow, history: &History, (from, to): (Micros, Micros)) -> Result<Option<Self>, StoreError> {
+    fn of(
+        run: &RunRow,
+        history: &PlanHistory,
+        (from, to): (Micros, Micros),
+    ) -> Result<Option<Self>, StoreError> {
         let amount = runs::part_of(run, history, (from, to))?;
         let end = run.billed_to().min(to);
         let within = |begin: Micros| Interval { from: begin.max(from).min(end), to: end };
         let (paid, alive) = (within(run.billed_from().unwrap_or(end)), within(run.started_us));
-        Ok((amount != Part::default()).then_some(Self { amount, paid, alive }))
+        Ok((amount != RunPart::default()).then_some(Self { amount, paid, alive }))
     }
 }
 
 /// Runs of one launch configuration while the rows of requests are gone.
 #[derive(Default)]
 struct Former {
-    amount: Part,
+    amount: RunPart,
     paid_us: Micros,
     alive_us: Micros,
 }
@@ -169,7 +173,7 @@ fn share_run(
     lines: &mut Lines,
     all: &[Facet],
     run: &RunRow,
-    history: &History,
+    history: &PlanHistory,
     (from, to): (Micros, Micros),
 ) -> Result<(), StoreError> {
     let (keys, facets) = keys_of(all, &run.model);
@@ -214,7 +218,7 @@ fn share_former(
 ) -> Result<(), StoreError> {
     let by = [Dimension::Model, Dimension::Variant, Dimension::ApiKey];
     let filter = Filter::default();
-    let sums = Reading::new(all, &filter, &by).read(db, &[from, to])?.pop().unwrap_or_default();
+    let sums = ReportBuilder::new(all, &filter, &by).read(db, &[from, to])?.pop().unwrap_or_default();
     for ((model, variant), former) in former {
         let its: Vec<(&str, u128)> = sums
             .groups
@@ -250,7 +254,7 @@ fn statement(db: &mut Db, from: Micros, to: Micros) -> Result<Statement, StoreEr
     let all = facets(db)?;
     let filter = Filter::default();
     let by = [Dimension::Model, Dimension::ApiKey];
-    let sums = Reading::new(&all, &filter, &by).read(db, &[from, to])?.pop().unwrap_or_default();
+    let sums = ReportBuilder::new(&all, &filter, &by).read(db, &[from, to])?.pop().unwrap_or_default();
     let mut lines = Lines::default();
     for group in sums.groups {
         if let [model, api_key] = &*group.key {
@@ -258,7 +262,7 @@ fn statement(db: &mut Db, from: Micros, to: Micros) -> Result<Statement, StoreEr
         }
     }
     let histories = runs::histories(db)?;
-    let none = History::default();
+    let none = PlanHistory::default();
     let mut former: BTreeMap<(String, String), Former> = BTreeMap::new();
     for run in runs::load(db, &RunQuery { models: Vec::new(), from, to, limit: i64::MAX })? {
         let history = histories.get(&*run.model).unwrap_or(&none);

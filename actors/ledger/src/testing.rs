@@ -1,10 +1,10 @@
 //! For tests, ours and those of the actors above: ledgers in either database, rows, and what must be true of them.
 
-mod place;
+mod database;
 
-pub use place::{Place, everywhere, pause};
+pub use database::{TestDatabase, everywhere, pause};
 
-use super::db::{Db, Role, connect};
+use super::db::{ConnectionRole, Db, connect};
 use super::filter::Filter;
 use super::histogram::Histogram;
 use super::rollup::{LATENCY_LEVELS, LEVELS};
@@ -12,8 +12,8 @@ use super::sums::COLUMNS;
 use super::totals::Summary;
 use super::write::Writer;
 use super::{
-    Event, KeySource, Labels, Location, Micros, Opened, Outcome, RequestRow, RowKey, Sender, StoreError,
-    Tokens, UsageSource, open,
+    KeySource, Labels, LedgerEvent, Location, Micros, Opened, Outcome, RequestRow, RowKey, Sender,
+    StoreError, TokenCounts, UsageSource, open,
 };
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ pub fn row(keys: &KeySource, model: &str, ended: Micros) -> RequestRow {
         queue_us: 100,
         first_byte_us: Some(SECOND / 4),
         status: 200,
-        tokens: Tokens { input: Some(100), output: Some(10), ..Tokens::default() },
+        tokens: TokenCounts { input: Some(100), output: Some(10), ..TokenCounts::default() },
         usage_source: UsageSource::Backend,
         sender: Some(Sender::shared(Some([192, 0, 2, 7].into()), "curl/8.5", model, true)),
         ..RequestRow::default()
@@ -62,8 +62,8 @@ pub fn unkeyed(row: &RequestRow) -> RequestRow {
     RequestRow { key: RowKey::default(), ..row.clone() }
 }
 
-pub fn events(rows: &[RequestRow]) -> Vec<Event> {
-    rows.iter().cloned().map(|row| Event::Request(Box::new(row))).collect()
+pub fn events(rows: &[RequestRow]) -> Vec<LedgerEvent> {
+    rows.iter().cloned().map(|row| LedgerEvent::Request(Box::new(row))).collect()
 }
 
 /// A new ledger and its writer.
@@ -82,13 +82,13 @@ pub fn everything(opened: &Opened) -> Summary {
 }
 
 pub(crate) fn raw(location: &Location) -> Db {
-    connect(location, Role::Setup).unwrap()
+    connect(location, ConnectionRole::Setup).unwrap()
 }
 
 /// A connection beside the ledger's own.
-pub struct Beside(Db);
+pub struct SideConnection(Db);
 
-impl Beside {
+impl SideConnection {
     /// Opens it.
     pub fn connect(location: &Location) -> Self {
         Self(raw(location))

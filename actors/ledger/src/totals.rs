@@ -58,7 +58,7 @@ pub struct Totals {
 
 /// Sums of those that have this in common.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Group {
+pub struct ReportGroup {
     /// One value for each dimension that was asked for; the points of a series share it.
     pub key: Arc<[String]>,
     /// Their sums.
@@ -75,7 +75,7 @@ pub struct Summary {
     /// All together.
     pub total: Totals,
     /// By the dimensions asked for; empty when none was.
-    pub groups: Vec<Group>,
+    pub groups: Vec<ReportGroup>,
 }
 
 /// A report over one stretch of time, point by point.

@@ -14,22 +14,22 @@ use diesel::{QueryResult, RunQueryDsl};
 use std::sync::LazyLock;
 
 /// A row of `rollups`; its place is the level, the start and the facet.
-pub(super) struct Sums {
+pub(super) struct RollupUpsert {
     pub(super) place: [i64; 3],
     pub(super) sums: sums::Sums,
 }
 
 /// A row of `model_rollups`.
-pub(super) struct ModelSums(pub(super) Sums);
+pub(super) struct ModelSums(pub(super) RollupUpsert);
 
 /// A row of `latencies`.
-pub(super) struct Times {
+pub(super) struct LatencyUpsert {
     pub(super) place: [i64; 3],
     pub(super) histogram: String,
 }
 
 /// A row that is bound value by value, between the two ends of its statement.
-pub(super) trait Row {
+pub(super) trait UpsertRow {
     const BEGIN: &'static LazyLock<String>;
     const END: &'static LazyLock<String>;
 
@@ -82,7 +82,7 @@ where
     Ok(())
 }
 
-impl Row for Sums {
+impl UpsertRow for RollupUpsert {
     const BEGIN: &'static LazyLock<String> = &INTO_ROLLUPS;
     const END: &'static LazyLock<String> = &ADDED;
 
@@ -98,7 +98,7 @@ impl Row for Sums {
     }
 }
 
-impl Row for ModelSums {
+impl UpsertRow for ModelSums {
     const BEGIN: &'static LazyLock<String> = &INTO_MODEL_ROLLUPS;
     const END: &'static LazyLock<String> = &ADDED_TO_MODELS;
 
@@ -112,7 +112,7 @@ impl Row for ModelSums {
     }
 }
 
-impl Row for Times {
+impl UpsertRow for LatencyUpsert {
     const BEGIN: &'static LazyLock<String> = &INTO_LATENCIES;
     const END: &'static LazyLock<String> = &REPLACED;
 
@@ -131,14 +131,14 @@ impl Row for Times {
 /// So many rows in one statement.
 struct Block<'a, R, const N: usize>(&'a [R; N]);
 
-impl<R: Row + 'static, const N: usize> QueryId for Block<'_, R, N> {
+impl<R: UpsertRow + 'static, const N: usize> QueryId for Block<'_, R, N> {
     type QueryId = Block<'static, R, N>;
     const HAS_STATIC_QUERY_ID: bool = true;
 }
 
 impl<Conn, R, const N: usize> RunQueryDsl<Conn> for Block<'_, R, N> {}
 
-impl<DB, R: Row, const N: usize> QueryFragment<DB> for Block<'_, R, N>
+impl<DB, R: UpsertRow, const N: usize> QueryFragment<DB> for Block<'_, R, N>
 where
     DB: Backend + HasSqlType<BigInt> + HasSqlType<Text>,
     i64: ToSql<BigInt, DB>,
@@ -157,7 +157,7 @@ where
 }
 
 /// Writes them all, in as large blocks as there are. No two have one place.
-pub(super) fn write<R: Row + 'static>(db: &mut Db, rows: &[R]) -> Result<(), StoreError> {
+pub(super) fn write<R: UpsertRow + 'static>(db: &mut Db, rows: &[R]) -> Result<(), StoreError> {
     // A model that one key asks for has as many rows as there are levels.
     let rows = blocks::<R, 100>(db, rows)?;
     let rows = blocks::<R, 5>(db, rows)?;
@@ -165,7 +165,10 @@ pub(super) fn write<R: Row + 'static>(db: &mut Db, rows: &[R]) -> Result<(), Sto
 }
 
 /// Writes what fills blocks of this size; the rest.
-fn blocks<'s, R: Row + 'static, const N: usize>(db: &mut Db, rows: &'s [R]) -> Result<&'s [R], StoreError> {
+fn blocks<'s, R: UpsertRow + 'static, const N: usize>(
+    db: &mut Db,
+    rows: &'s [R],
+) -> Result<&'s [R], StoreError> {
     let (blocks, rest) = rows.as_chunks::<N>();
     for rows in blocks {
         match db {

@@ -1,20 +1,20 @@
 //! The writer: batches of events in one transaction each, every row once, rollups with them.
 
 use super::audit;
-use super::db::{Db, Location, Role, connect};
+use super::db::{ConnectionRole, Db, Location, connect};
 use super::error::StoreError;
-use super::hold::Company;
+use super::file_watch::{FileWatch, LedgerFileHandle};
+use super::folder_lock::Company;
 use super::insert::{self, NewRequest};
 use super::journal;
 use super::labels::Labels;
-use super::late;
-use super::names::Names;
-use super::place::{Places, Told};
+use super::late_rows;
+use super::names::NameCache;
 use super::rollup::Delta;
-use super::row::{Event, Micros, RequestRow, RunRow, now_us};
+use super::row::{LedgerEvent, Micros, RequestRow, RunRow, now_us};
+use super::row_id::{RowIds, StoredId};
 use super::schema::facets;
 use super::sender::Sender;
-use super::watch::{Eye, Watch};
 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl, sql_query, sql_types};
 use llm_manager_policy::clock;
 use std::collections::hash_map::Entry;
@@ -30,7 +30,7 @@ pub(super) const ROW_BYTES: i64 = 90;
 
 /// What a batch has done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Written {
+pub struct BatchResult {
     /// Requests that are new in the ledger.
     pub requests: usize,
     /// Requests that were there already.
@@ -40,9 +40,9 @@ pub struct Written {
 /// The one connection that writes.
 pub struct Writer {
     pub(super) db: Db,
-    pub(super) names: Names,
+    pub(super) names: NameCache,
     company: Company,
-    pub(super) watch: Option<Watch>,
+    pub(super) watch: Option<FileWatch>,
     given_up: Option<Arc<AtomicBool>>,
     /// Time that was seen passing, at the last heartbeat.
     seen: Option<Micros>,
@@ -51,10 +51,10 @@ pub struct Writer {
 impl Writer {
     /// Opens the ledger for writing; it must have been prepared.
     pub fn open(location: &Location) -> Result<Self, StoreError> {
-        let db = connect(location, Role::Write)?;
+        let db = connect(location, ConnectionRole::Write)?;
         Ok(Self {
             db,
-            names: Names::default(),
+            names: NameCache::default(),
             company: Company::Alone,
             watch: None,
             given_up: None,
@@ -65,7 +65,7 @@ impl Writer {
     /// The same for the manager: held, with an eye on the file, and only if it is a ledger of this version.
     pub fn open_held(
         location: &Location,
-        eye: Option<&Arc<Eye>>,
+        eye: Option<&Arc<LedgerFileHandle>>,
         company: Company,
     ) -> Result<Self, StoreError> {
         let mut writer = Self::open(location)?;
@@ -75,7 +75,7 @@ impl Writer {
             );
             return Err(StoreError::Taken(text));
         }
-        super::hold::hold(&mut writer.db, company)?;
+        super::folder_lock::hold(&mut writer.db, company)?;
         writer.company = company;
         super::migrate::is_current(&mut writer.db)
             .map_err(|error| StoreError::Lost(format!("{location} is no ledger of this version: {error}")))?;
@@ -91,7 +91,7 @@ impl Writer {
             // If it can't be written now, the next heartbeat does the same.
             let _ = journal::mark(&mut writer.db, now_us());
         }
-        writer.watch = eye.map(|eye| Watch::new(Arc::clone(eye), &mut writer.db)).transpose()?;
+        writer.watch = eye.map(|eye| FileWatch::new(Arc::clone(eye), &mut writer.db)).transpose()?;
         Ok(writer)
     }
 
@@ -125,7 +125,7 @@ impl Writer {
     /// Does all of it or nothing, and forgets names that were rolled back.
     pub(super) fn transact<T>(
         &mut self,
-        work: impl FnOnce(&mut Db, &mut Names) -> Result<T, StoreError>,
+        work: impl FnOnce(&mut Db, &mut NameCache) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let Self { db, names, company, watch, given_up, .. } = self;
         if let Some(watch) = watch {
@@ -154,7 +154,7 @@ impl Writer {
     }
 
     /// Writes a batch in one transaction. `seen_before`: some of it may be in the ledger already.
-    pub fn write(&mut self, events: &[Event], seen_before: bool) -> Result<Written, StoreError> {
+    pub fn write(&mut self, events: &[LedgerEvent], seen_before: bool) -> Result<BatchResult, StoreError> {
         match self.write_once(events, seen_before) {
             // An answer was lost on the way, or another file was put in the ledger's place.
             Err(StoreError::Duplicate(_)) if !seen_before => self.write_once(events, true),
@@ -163,19 +163,19 @@ impl Writer {
     }
 
     /// Writes an event and undoes it.
-    pub(super) fn rehearse(&mut self, event: &Event) -> Result<(), StoreError> {
+    pub(super) fn rehearse(&mut self, event: &LedgerEvent) -> Result<(), StoreError> {
         let Self { db, names, .. } = self;
         let done = db.undone(|db| write_events(db, names, std::slice::from_ref(event), true));
         names.forget();
         done.map(drop)
     }
 
-    fn write_once(&mut self, events: &[Event], seen_before: bool) -> Result<Written, StoreError> {
+    fn write_once(&mut self, events: &[LedgerEvent], seen_before: bool) -> Result<BatchResult, StoreError> {
         let ended = events.iter().filter_map(|event| match event {
-            Event::Request(row) => Some(row.ended_us()),
-            Event::Run(_) | Event::Audit(_) => None,
+            LedgerEvent::Request(row) => Some(row.ended_us()),
+            LedgerEvent::Run(_) | LedgerEvent::Audit(_) => None,
         });
-        let late = late::those_of(ended, self.seen);
+        let late = late_rows::those_of(ended, self.seen);
         self.transact(|db, names| {
             let written = write_events(db, names, events, seen_before)?;
             if let Some(late) = late {
@@ -188,23 +188,23 @@ impl Writer {
 
 fn write_events(
     db: &mut Db,
-    names: &mut Names,
-    events: &[Event],
+    names: &mut NameCache,
+    events: &[LedgerEvent],
     seen_before: bool,
-) -> Result<Written, StoreError> {
+) -> Result<BatchResult, StoreError> {
     let rows: Vec<&RequestRow> = events
         .iter()
         .filter_map(|event| match event {
-            Event::Request(row) => Some(&**row),
-            Event::Run(_) | Event::Audit(_) => None,
+            LedgerEvent::Request(row) => Some(&**row),
+            LedgerEvent::Run(_) | LedgerEvent::Audit(_) => None,
         })
         .collect();
     let written = write_requests(db, names, &rows, seen_before)?;
     for event in events {
         match event {
-            Event::Run(run) => write_run(db, names, run)?,
-            Event::Audit(row) => audit::write(db, row)?,
-            Event::Request(_) => {}
+            LedgerEvent::Run(run) => write_run(db, names, run)?,
+            LedgerEvent::Audit(row) => audit::write(db, row)?,
+            LedgerEvent::Request(_) => {}
         }
     }
     Ok(written)
@@ -221,18 +221,18 @@ struct Known {
 
 fn write_requests(
     db: &mut Db,
-    names: &mut Names,
+    names: &mut NameCache,
     rows: &[&RequestRow],
     seen_before: bool,
-) -> Result<Written, StoreError> {
+) -> Result<BatchResult, StoreError> {
     if rows.is_empty() {
-        return Ok(Written::default());
+        return Ok(BatchResult::default());
     }
-    let told: Vec<Told<'_>> = rows.iter().map(|row| Told::of(row)).collect();
-    let mut places = Places::default();
+    let told: Vec<StoredId<'_>> = rows.iter().map(|row| StoredId::of(row)).collect();
+    let mut places = RowIds::default();
     if seen_before {
         let wanted: Vec<_> = rows.iter().zip(&told).map(|(row, told)| (row.ended_us(), told.tag)).collect();
-        places = Places::asking(db, &wanted)?;
+        places = RowIds::asking(db, &wanted)?;
     }
     let mut delta = Delta::default();
     let mut sizes: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
@@ -268,7 +268,7 @@ fn write_requests(
     for (facet, (count, bytes)) in sizes {
         add_size(db, facet, count, bytes)?;
     }
-    Ok(Written { requests: fresh.len(), duplicates: rows.len() - fresh.len() })
+    Ok(BatchResult { requests: fresh.len(), duplicates: rows.len() - fresh.len() })
 }
 
 /// Rows and bytes of a facet, for the view of storage.
@@ -283,7 +283,7 @@ pub(super) fn add_size(db: &mut Db, facet: i64, rows: i64, bytes: i64) -> Result
 }
 
 /// News of a run, in any order and any number of times: they add up to the same row.
-fn write_run(db: &mut Db, names: &mut Names, run: &RunRow) -> Result<(), StoreError> {
+fn write_run(db: &mut Db, names: &mut NameCache, run: &RunRow) -> Result<(), StoreError> {
     let model = names.model(db, &run.model, run.started_us)?;
     let energy = run.energy.as_ref();
     let cost = energy.and_then(|energy| energy.cost.as_ref());
@@ -336,7 +336,7 @@ fn write_run(db: &mut Db, names: &mut Names, run: &RunRow) -> Result<(), StoreEr
 
 /// A sign of life.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Beat {
+pub struct Heartbeat {
     /// This run of the manager.
     pub program_run: i64,
     /// When it began, and how long ago that is by a steady clock: together, the time until which it lived.
@@ -354,7 +354,7 @@ const SEEN: &str = "seen_us";
 
 impl Writer {
     /// The manager and its open runs are alive. Nobody else's are touched, and nothing is taken away.
-    pub fn heartbeat(&mut self, beat: &Beat) -> Result<(), StoreError> {
+    pub fn heartbeat(&mut self, beat: &Heartbeat) -> Result<(), StoreError> {
         let now = beat.alive_us;
         let seen = self.transact(|db, _| {
             let mut sql = format!(
@@ -383,7 +383,7 @@ impl Writer {
     /// A person says that the wall's clock is right.
     pub fn trust_clock(&mut self, wall: Micros) -> Result<(), StoreError> {
         self.transact(|db, _| {
-            late::forget(db)?;
+            late_rows::forget(db)?;
             db.set_meta(SEEN, &wall.to_string())
         })
     }

@@ -6,7 +6,7 @@
 
 use llm_manager_policy::devices::{BadRequirement, Device, DeviceSnapshot, Requirement};
 use llm_manager_policy::placement::{
-    Decision, Demand, Held, HeldPart, Need, Settings, Standing, Variant, World, decide,
+    Decision, Demand, HeldPart, Need, PlacementSettings, Resident, ResidentState, Variant, World, decide,
 };
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -26,7 +26,7 @@ fn device(at: usize) -> Device {
     }
 }
 
-fn held(devices: &[Device], at: u64) -> Held {
+fn held(devices: &[Device], at: u64) -> Resident {
     // A fixed, uneven spread of sizes, idle times and reload times.
     let mix = at.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20;
     let part = |skip: u64| {
@@ -40,9 +40,14 @@ fn held(devices: &[Device], at: u64) -> Held {
     };
     let parts = if at.is_multiple_of(5) { vec![part(0), part(1)] } else { vec![part(0)] };
     let idle_since = NOW - Duration::from_secs(mix % 7000);
-    let standing = Standing::Ready { since: Duration::ZERO, busy: mix.is_multiple_of(3), idle_since };
+    let standing = ResidentState::Ready { since: Duration::ZERO, busy: mix.is_multiple_of(3), idle_since };
     let reload = Some(Duration::from_millis(2000 + mix % 60_000));
-    Held { standing, pinned: at.is_multiple_of(40), reload, ..Held::new(format!("model-{at}").into(), parts) }
+    Resident {
+        standing,
+        pinned: at.is_multiple_of(40),
+        reload,
+        ..Resident::new(format!("model-{at}").into(), parts)
+    }
 }
 
 fn variant(name: &str, needs: &[(&str, u64)]) -> Result<Variant, BadRequirement> {
@@ -52,9 +57,9 @@ fn variant(name: &str, needs: &[(&str, u64)]) -> Result<Variant, BadRequirement>
 
 fn main() -> Result<(), BadRequirement> {
     let devices: Vec<Device> = (0..DEVICES).map(device).collect();
-    let held: Vec<Held> = (0..MODELS).map(|at| held(&devices, at)).collect();
+    let held: Vec<Resident> = (0..MODELS).map(|at| held(&devices, at)).collect();
     let snapshot = DeviceSnapshot { devices, taken_at: Some(NOW) };
-    let settings = Settings::default();
+    let settings = PlacementSettings::default();
     let world = World { now: NOW, snapshot: &snapshot, held: &held, settings: &settings, dated: false };
     let cases = [
         ("one device, ten victims", vec![variant("one", &[("v100", 60_000)])?]),

@@ -10,10 +10,14 @@
 
 #![expect(clippy::print_stdout, reason = "an example that prints its result")]
 
-use llm_manager_policy::cluster::{Ask, Gres, Look, Node, NodeJob, Stage, Watched, next_look, outlook};
-use llm_manager_policy::gate::{Asker, Gate};
+use llm_manager_policy::cluster::{
+    ClusterNode, Gres, JobStage, LastPoll, NodeJob, SlurmRequest, WatchedJob, next_look, outlook,
+};
+use llm_manager_policy::gate::{Gate, LeaseAsker};
 use llm_manager_policy::lifecycle::Moment;
-use llm_manager_policy::replicas::{Effect, Event, Replicas, Stand, State, Term, View, least_busy, step};
+use llm_manager_policy::replicas::{
+    Effect, Event, ReplicaState, Replicas, State, Term, View, least_busy, step,
+};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::{Duration, Instant};
@@ -63,7 +67,7 @@ enum What {
 }
 
 struct Seat {
-    stand: Stand,
+    stand: ReplicaState,
     since: Moment,
     ready: Moment,
     life: u64,
@@ -134,7 +138,12 @@ impl World {
         let model = || Model {
             state: State::default(),
             seats: (0..SEATS)
-                .map(|_| Seat { stand: Stand::Down, since: Moment::ZERO, ready: Moment::ZERO, life: 0 })
+                .map(|_| Seat {
+                    stand: ReplicaState::Down,
+                    since: Moment::ZERO,
+                    ready: Moment::ZERO,
+                    life: 0,
+                })
                 .collect(),
             gates: (0..SEATS).map(|_| Gate::new(4)).collect(),
             waits_since: None,
@@ -165,16 +174,16 @@ impl World {
         self.due.push(Reverse((self.now + pause, model, what)));
     }
 
-    fn set(&mut self, model: usize, seat: usize, stand: Stand) {
+    fn set(&mut self, model: usize, seat: usize, stand: ReplicaState) {
         let now = self.now;
         let Some(one) = self.models.get_mut(model).and_then(|model| model.seats.get_mut(seat)) else {
             return;
         };
-        let (had, has) = (one.stand != Stand::Down, stand != Stand::Down);
+        let (had, has) = (one.stand != ReplicaState::Down, stand != ReplicaState::Down);
         (one.stand, one.since) = (stand, now);
         match stand {
-            Stand::Rising => one.life += 1,
-            Stand::Ready => one.ready = now,
+            ReplicaState::Rising => one.life += 1,
+            ReplicaState::Ready => one.ready = now,
             _ => {}
         }
         match (had, has) {
@@ -183,7 +192,7 @@ impl World {
             _ => {}
         }
         if let Some(gate) = self.models.get(model).and_then(|model| model.gates.get(seat)) {
-            if stand == Stand::Ready {
+            if stand == ReplicaState::Ready {
                 gate.open();
             } else {
                 gate.close();
@@ -194,13 +203,14 @@ impl World {
     /// The front of a model looks, and what it decides is done.
     fn look(&mut self, at: usize, event: Event) {
         let Some(model) = self.models.get_mut(at) else { return };
-        let stands: Vec<Stand> = model.seats.iter().map(|seat| seat.stand).collect();
+        let stands: Vec<ReplicaState> = model.seats.iter().map(|seat| seat.stand).collect();
         let now = self.now;
         let (rules, waits_since, state) = (self.rules, model.waits_since, &model.state);
         let seats = &model.seats;
         let step = self.fronts.of(|| {
             let term = |seat: &Seat| {
-                (seat.stand == Stand::Ready).then(|| Term::new(seat.ready, seat.ready + LIMIT, BEFORE, true))
+                (seat.stand == ReplicaState::Ready)
+                    .then(|| Term::new(seat.ready, seat.ready + LIMIT, BEFORE, true))
             };
             let terms: Vec<Option<Term>> = seats.iter().map(term).collect();
             step(state, event, &View { now, waits_since, stands: &stands, terms: &terms }, &rules)
@@ -217,13 +227,13 @@ impl World {
                         continue;
                     }
                     self.begun += 1;
-                    self.set(at, seat, Stand::Rising);
+                    self.set(at, seat, ReplicaState::Rising);
                     let pause = self.dice.pause(1000, 120_000);
                     self.later(pause, at, What::Up(seat));
                 }
                 Effect::Retire(seat) | Effect::Release(seat) => {
                     self.retired += 1;
-                    self.set(at, seat, Stand::Leaving);
+                    self.set(at, seat, ReplicaState::Leaving);
                     let pause = self.dice.pause(0, 60_000);
                     self.later(pause, at, What::Gone(seat));
                 }
@@ -242,7 +252,7 @@ impl World {
         let now = self.now;
         let of = |world: &Self, seat: usize| {
             let one = world.models.get(at).and_then(|model| model.seats.get(seat));
-            one.map_or((Stand::Down, 0), |one| (one.stand, one.life))
+            one.map_or((ReplicaState::Down, 0), |one| (one.stand, one.life))
         };
         match what {
             // An order that another one has replaced.
@@ -264,8 +274,8 @@ impl World {
                 let pause = self.dice.pause(1000, 60_000);
                 self.later(pause, at, What::Crowd);
             }
-            What::Up(seat) if of(self, seat).0 == Stand::Rising => {
-                self.set(at, seat, Stand::Ready);
+            What::Up(seat) if of(self, seat).0 == ReplicaState::Rising => {
+                self.set(at, seat, ReplicaState::Ready);
                 let life = of(self, seat).1;
                 self.later(LIMIT, at, What::Over(seat, life));
                 if self.dice.below(200) == 0 {
@@ -273,13 +283,15 @@ impl World {
                     self.later(pause, at, What::Lost(seat, life));
                 }
             }
-            What::Gone(seat) if of(self, seat).0 == Stand::Leaving => self.set(at, seat, Stand::Down),
-            What::Over(seat, life) if of(self, seat) == (Stand::Ready, life) => {
-                self.cut_off += 1;
-                self.set(at, seat, Stand::Down);
+            What::Gone(seat) if of(self, seat).0 == ReplicaState::Leaving => {
+                self.set(at, seat, ReplicaState::Down)
             }
-            What::Lost(seat, life) if of(self, seat) == (Stand::Ready, life) => {
-                self.set(at, seat, Stand::Down)
+            What::Over(seat, life) if of(self, seat) == (ReplicaState::Ready, life) => {
+                self.cut_off += 1;
+                self.set(at, seat, ReplicaState::Down);
+            }
+            What::Lost(seat, life) if of(self, seat) == (ReplicaState::Ready, life) => {
+                self.set(at, seat, ReplicaState::Down)
             }
             What::Up(_) | What::Gone(_) | What::Over(..) | What::Lost(..) => return false,
         }
@@ -295,7 +307,7 @@ fn resident_kb() -> u64 {
     line.split_whitespace().nth(1).and_then(|kb| kb.parse().ok()).unwrap_or_default()
 }
 
-fn nodes() -> Vec<Node> {
+fn nodes() -> Vec<ClusterNode> {
     let job = |id: usize| NodeJob {
         id: id as u64,
         user: "me".to_owned(),
@@ -304,14 +316,14 @@ fn nodes() -> Vec<Node> {
         gres: "gpu:v100:1(IDX:0)".to_owned(),
         ends: Some(0),
     };
-    let node = |at: usize| Node {
+    let node = |at: usize| ClusterNode {
         name: format!("n{at:04}"),
         partitions: vec!["gpu".to_owned()],
         state: vec!["mixed".to_owned()],
         cpus: 64,
         gres: vec![Gres { name: "gpu".to_owned(), kind: Some("v100".to_owned()), count: 10, used: 9 }],
         jobs: (0..CARDS).map(|card| job(at * CARDS + card)).collect(),
-        ..Node::default()
+        ..ClusterNode::default()
     };
     (0..NODES).map(node).collect()
 }
@@ -338,7 +350,7 @@ fn main() {
     for model in world.models.iter().cycle().take(100_000) {
         let picked = doors.of(|| least_busy(model.gates.iter().map(Gate::look), 0));
         if let Some(gate) = picked.and_then(|one| model.gates.get(one))
-            && !gate.acquire(Asker::Newcomer)
+            && !gate.acquire(LeaseAsker::Newcomer)
         {
             for _ in 0..4 {
                 gate.release();
@@ -346,11 +358,12 @@ fn main() {
         }
     }
     let mut polls = Times::default();
-    let watched = Watched { stage: Stage::Serving, unchanged: Duration::from_secs(100) };
+    let watched = WatchedJob { stage: JobStage::Serving, unchanged: Duration::from_secs(100) };
     for _ in 0..1000 {
-        polls.of(|| next_look(std::iter::repeat_n(watched, NODES * CARDS), Look::default(), false));
+        polls.of(|| next_look(std::iter::repeat_n(watched, NODES * CARDS), LastPoll::default(), false));
     }
-    let (all, ask) = (nodes(), Ask { gres: Some("gpu:v100:1".to_owned()), ..Ask::default() });
+    let (all, ask) =
+        (nodes(), SlurmRequest { gres: Some("gpu:v100:1".to_owned()), ..SlurmRequest::default() });
     let mut views = Times::default();
     for _ in 0..1000 {
         views.of(|| outlook(&ask, &all));

@@ -20,7 +20,7 @@ mod rivals;
 use house::residents::Sleeper;
 use house::{House, Policy, Report, Request, Resident};
 use llm_manager_policy::devices::{Device, Requirement};
-use llm_manager_policy::placement::{Need, Prefer, Settings, Variant};
+use llm_manager_policy::placement::{Need, PlacementSettings, Prefer, Variant};
 use llm_manager_policy::spec::Class;
 use rivals::{Lru, Ours, former};
 use std::time::Duration;
@@ -197,7 +197,8 @@ fn shared(name: &str, report: &Report) -> (Duration, usize) {
 
 /// Agents keep the cards busy, and somebody wants to talk.
 fn shared_day(seed: u64, sessions_per_hour: f64) {
-    let settings = Settings { queue_timeout: Duration::from_secs(600), ..Settings::default() };
+    let settings =
+        PlacementSettings { queue_timeout: Duration::from_secs(600), ..PlacementSettings::default() };
     let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).max(1));
     let residents: Vec<Resident> = (0..MODELS).map(|at| resident(at, &mut dice)).collect();
     let agents = requests(&mut dice, sessions_per_hour);
@@ -235,7 +236,8 @@ fn loading(report: &Report) -> f64 {
 
 fn main() {
     let seed = std::env::args().nth(1).and_then(|seed| seed.parse().ok()).unwrap_or(1_u64);
-    let settings = Settings { queue_timeout: Duration::from_secs(300), ..Settings::default() };
+    let settings =
+        PlacementSettings { queue_timeout: Duration::from_secs(300), ..PlacementSettings::default() };
     for sessions_per_hour in [60.0, 180.0] {
         let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).max(1));
         let residents: Vec<Resident> = (0..MODELS).map(|at| resident(at, &mut dice)).collect();
@@ -258,7 +260,7 @@ fn main() {
         );
         let delay = Duration::from_millis(2);
         let lag = Duration::from_millis(600);
-        let run = |settings: &Settings, policy: Box<dyn Policy>| {
+        let run = |settings: &PlacementSettings, policy: Box<dyn Policy>| {
             House::new(policy, settings.clone(), devices(), residents.clone(), delay, lag).run(&requests)
         };
         row("this queue", run(&settings, Box::<Ours>::default()));
@@ -274,7 +276,7 @@ fn main() {
             row(name, house.run(&requests));
         }
         row("... holding 10 and 60 s", run(&former(&settings), Box::<Ours>::default()));
-        let resident_first = Settings { prefer: Prefer::Resident, ..settings.clone() };
+        let resident_first = PlacementSettings { prefer: Prefer::Resident, ..settings.clone() };
         row("... prefer: resident", run(&resident_first, Box::<Ours>::default()));
         row("LRU", run(&former(&settings), Box::new(Lru::new(false))));
         row("one model at a time", run(&former(&settings), Box::new(Lru::new(true))));

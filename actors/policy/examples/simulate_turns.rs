@@ -12,12 +12,12 @@ mod rivals;
 
 use house::{House, Policy, Request, Resident};
 use llm_manager_policy::devices::{Device, Requirement};
-use llm_manager_policy::placement::{HoldTime, Need, Settings, Variant};
+use llm_manager_policy::placement::{HoldTime, Need, PlacementSettings, Variant};
 use llm_manager_policy::spec::Class;
 use rivals::{Lru, Ours, former};
 use std::time::Duration;
 
-fn row(name: &str, load: Duration, settings: &Settings, policy: Box<dyn Policy>) {
+fn row(name: &str, load: Duration, settings: &PlacementSettings, policy: Box<dyn Policy>) {
     let card = Device { total_mib: Some(16_000), used_mib: Some(0), ..Device::new("0", "card", "fake") };
     let need = || vec![Need { requirement: Requirement::parse("card").unwrap(), mib: 12_000 }];
     let resident = |name: &str| Resident {
@@ -38,7 +38,7 @@ fn row(name: &str, load: Duration, settings: &Settings, policy: Box<dyn Policy>)
     };
     let requests: Vec<Request> =
         (0..48).zip([0, 1, 0, 0, 2, 0, 1, 2].into_iter().cycle()).map(request).collect();
-    let settings = Settings { queue_timeout: load * 100, ..settings.clone() };
+    let settings = PlacementSettings { queue_timeout: load * 100, ..settings.clone() };
     let (delay, lag) = (Duration::from_millis(2), Duration::from_millis(20));
     let residents = ["a", "b", "c"].map(resident).into();
     let mut report = House::new(policy, settings, vec![card], residents, delay, lag).run(&requests);
@@ -56,8 +56,8 @@ fn row(name: &str, load: Duration, settings: &Settings, policy: Box<dyn Policy>)
 }
 
 fn main() {
-    let auto = Settings::default();
-    let strict = Settings {
+    let auto = PlacementSettings::default();
+    let strict = PlacementSettings {
         min_hold: HoldTime::Fixed(Duration::ZERO),
         max_hold: HoldTime::Fixed(Duration::ZERO),
         ..auto.clone()

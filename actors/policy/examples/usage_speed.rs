@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::io::Write;
 use std::time::Instant;
 
-use llm_manager_policy::usage::{Dialect, End, Meter, Pace, Shape};
+use llm_manager_policy::usage::{Dialect, End, Framing, Meter, TokenRate};
 
 fn main() -> std::io::Result<()> {
     let llama = |text: &str| {
@@ -44,11 +44,11 @@ fn main() -> std::io::Result<()> {
 }
 
 fn chunks(name: &str, dialect: Dialect, chunks: &[String]) -> std::io::Result<()> {
-    timed(name, chunks, || Meter::new(Shape::Sse, dialect.clone()))
+    timed(name, chunks, || Meter::new(Framing::Sse, dialect.clone()))
 }
 
 fn hidden(name: &str, dialect: Dialect, chunks: &[String]) -> std::io::Result<()> {
-    timed(name, chunks, || Meter::new(Shape::Sse, dialect.clone()).hiding(true))
+    timed(name, chunks, || Meter::new(Framing::Sse, dialect.clone()).hiding(true))
 }
 
 fn timed(name: &str, chunks: &[String], new: impl Fn() -> Meter) -> std::io::Result<()> {
@@ -63,7 +63,7 @@ fn timed(name: &str, chunks: &[String], new: impl Fn() -> Meter) -> std::io::Res
             }
         }
         best = best.min(start.elapsed().as_nanos() as f64 / (ROUNDS * chunks.len()) as f64);
-        black_box(meter.finish(End::Complete, &Pace::default()));
+        black_box(meter.finish(End::Complete, &TokenRate::default()));
     }
     let bytes = chunks.iter().map(String::len).sum::<usize>() / chunks.len();
     writeln!(std::io::stdout(), "{name:32} {best:7.1} ns a chunk of {bytes} bytes")
@@ -72,12 +72,12 @@ fn timed(name: &str, chunks: &[String], new: impl Fn() -> Meter) -> std::io::Res
 fn document(name: &str, text: &str) -> std::io::Result<()> {
     let mut best = f64::MAX;
     for _ in 0..20 {
-        let mut meter = Meter::new(Shape::Json, Dialect::Embedding);
+        let mut meter = Meter::new(Framing::Json, Dialect::Embedding);
         let start = Instant::now();
         for chunk in text.as_bytes().chunks(16 * 1024) {
             meter.push(black_box(chunk));
         }
-        black_box(meter.finish(End::Complete, &Pace::default()));
+        black_box(meter.finish(End::Complete, &TokenRate::default()));
         best = best.min(start.elapsed().as_nanos() as f64 / text.len() as f64);
     }
     writeln!(std::io::stdout(), "{name:32} {best:7.3} ns a byte")

@@ -15,7 +15,7 @@ const COUNTS: &str = "ratelimit";
 
 /// How much is kept, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bounds {
+pub struct CaptureBounds {
     /// Of each body; the rest of a longer one is left out.
     pub body_bytes: usize,
     /// Of all of them together: the oldest go first.
@@ -24,7 +24,7 @@ pub struct Bounds {
     pub keep: Duration,
 }
 
-impl Default for Bounds {
+impl Default for CaptureBounds {
     fn default() -> Self {
         Self { body_bytes: 1 << 20, total_bytes: 256 << 20, keep: Duration::from_secs(24 * 3600) }
     }
@@ -32,7 +32,7 @@ impl Default for Bounds {
 
 /// One that is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kept {
+pub struct KeptCapture {
     /// When its request began, in microseconds since 1970.
     pub started_us: i64,
     /// What it takes.
@@ -41,10 +41,10 @@ pub struct Kept {
 
 /// How many of these, the oldest first, go now. `most`: how many there may be.
 pub fn doomed(
-    oldest_first: impl Iterator<Item = Kept> + Clone,
+    oldest_first: impl Iterator<Item = KeptCapture> + Clone,
     now_us: i64,
     most: usize,
-    bounds: &Bounds,
+    bounds: &CaptureBounds,
 ) -> usize {
     let (mut left, mut bytes) = oldest_first
         .clone()
@@ -60,7 +60,7 @@ pub fn doomed(
 }
 
 /// When it goes for its age.
-pub fn due_us(kept: Kept, bounds: &Bounds) -> i64 {
+pub fn due_us(kept: KeptCapture, bounds: &CaptureBounds) -> i64 {
     kept.started_us.saturating_add(i64::try_from(bounds.keep.as_micros()).unwrap_or(i64::MAX))
 }
 
@@ -139,10 +139,10 @@ mod tests {
 
     #[test]
     fn it_is_kept_so_long_after_its_start() {
-        let bounds = Bounds { body_bytes: 1, total_bytes: 1, keep: Duration::from_secs(2) };
-        assert_eq!(due_us(Kept { started_us: 5_000_000, bytes: 1 }, &bounds), 7_000_000);
-        let forever = Bounds { keep: Duration::MAX, ..bounds };
-        assert_eq!(due_us(Kept { started_us: 5, bytes: 1 }, &forever), i64::MAX);
+        let bounds = CaptureBounds { body_bytes: 1, total_bytes: 1, keep: Duration::from_secs(2) };
+        assert_eq!(due_us(KeptCapture { started_us: 5_000_000, bytes: 1 }, &bounds), 7_000_000);
+        let forever = CaptureBounds { keep: Duration::MAX, ..bounds };
+        assert_eq!(due_us(KeptCapture { started_us: 5, bytes: 1 }, &forever), i64::MAX);
     }
 
     proptest! {
@@ -152,10 +152,10 @@ mod tests {
             kept in prop::collection::vec((0_i64..1000, 0_u64..50), 0..40),
             now in 0_i64..1200, most in 0_usize..30, total in 0_u64..800, keep in 1_u64..500,
         ) {
-            let mut kept: Vec<Kept> = kept.into_iter().map(|(started_us, bytes)| Kept { started_us, bytes }).collect();
+            let mut kept: Vec<KeptCapture> = kept.into_iter().map(|(started_us, bytes)| KeptCapture { started_us, bytes }).collect();
             kept.sort_by_key(|kept| kept.started_us);
-            let bounds = Bounds { body_bytes: 1, total_bytes: total, keep: Duration::from_micros(keep) };
-            let fits = |rest: &[Kept]| {
+            let bounds = CaptureBounds { body_bytes: 1, total_bytes: total, keep: Duration::from_micros(keep) };
+            let fits = |rest: &[KeptCapture]| {
                 rest.len() <= most
                     && rest.iter().map(|kept| kept.bytes).sum::<u64>() <= total
                     && rest.first().is_none_or(|oldest| due_us(*oldest, &bounds) > now)

@@ -6,13 +6,13 @@
 //! are locked before the first is checkpointed, and all are restored before the first may go on. One at a time: the driver
 //! wants that for processes that share memory.
 
-mod words;
+mod driver_errors;
 
-pub use words::name_of;
+pub use driver_errors::name_of;
 
 /// One call of the driver, about one process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Call {
+pub enum DriverCall {
     /// `cuCheckpointProcessGetRestoreThreadId`: refused for a process without CUDA.
     ThreadId(u32),
     /// `cuCheckpointProcessGetState`.
@@ -29,7 +29,7 @@ pub enum Call {
 
 /// What the driver answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum DriverAnswer {
     /// It is done.
     Done,
     /// `CUprocessState`.
@@ -71,12 +71,12 @@ pub enum Cause {
     /// A process is in this state already.
     State(u32, u32),
     /// The driver refused a call.
-    Refused(Call, i32),
+    Refused(DriverCall, i32),
     /// The time was over before this call.
-    TooLate(Call),
+    TooLate(DriverCall),
 }
 
-type Driver<'a> = &'a mut dyn FnMut(Call) -> Answer;
+type Driver<'a> = &'a mut dyn FnMut(DriverCall) -> DriverAnswer;
 
 /// Checkpoints all of these processes that hold a context; answers which those were.
 ///
@@ -86,12 +86,12 @@ pub fn park(pids: &[u32], driver: Driver<'_>) -> Result<Vec<u32>, Failure> {
     let untouched = |cause| Failure { cause, undone: true };
     let holders = holders(pids, driver).map_err(untouched)?;
     for (at, pid) in holders.iter().enumerate() {
-        if let Err(cause) = call(Call::Lock(*pid), driver) {
+        if let Err(cause) = call(DriverCall::Lock(*pid), driver) {
             return Err(Failure { cause, undone: put_back(&holders[..at], 0, driver) });
         }
     }
     for (at, pid) in holders.iter().enumerate() {
-        if let Err(cause) = call(Call::Checkpoint(*pid), driver) {
+        if let Err(cause) = call(DriverCall::Checkpoint(*pid), driver) {
             return Err(Failure { cause, undone: put_back(&holders, at, driver) });
         }
     }
@@ -106,10 +106,10 @@ pub fn park(pids: &[u32], driver: Driver<'_>) -> Result<Vec<u32>, Failure> {
 pub fn wake(holders: &[u32], driver: Driver<'_>) -> Result<(), Failure> {
     let lost = |cause| Failure { cause, undone: false };
     for pid in holders {
-        call(Call::Restore(*pid), driver).map_err(lost)?;
+        call(DriverCall::Restore(*pid), driver).map_err(lost)?;
     }
     for pid in holders {
-        call(Call::Unlock(*pid), driver).map_err(lost)?;
+        call(DriverCall::Unlock(*pid), driver).map_err(lost)?;
     }
     Ok(())
 }
@@ -117,28 +117,30 @@ pub fn wake(holders: &[u32], driver: Driver<'_>) -> Result<(), Failure> {
 fn holders(pids: &[u32], driver: Driver<'_>) -> Result<Vec<u32>, Cause> {
     let mut found = Vec::new();
     for pid in pids {
-        match driver(Call::ThreadId(*pid)) {
+        match driver(DriverCall::ThreadId(*pid)) {
             // A shell in front of the server, or a helper of it.
-            Answer::Refused(INVALID_VALUE | NOT_INITIALIZED) => continue,
-            Answer::Refused(code) => return Err(Cause::Refused(Call::ThreadId(*pid), code)),
-            Answer::TooLate => return Err(Cause::TooLate(Call::ThreadId(*pid))),
-            Answer::Done | Answer::State(_) => {}
+            DriverAnswer::Refused(INVALID_VALUE | NOT_INITIALIZED) => continue,
+            DriverAnswer::Refused(code) => return Err(Cause::Refused(DriverCall::ThreadId(*pid), code)),
+            DriverAnswer::TooLate => return Err(Cause::TooLate(DriverCall::ThreadId(*pid))),
+            DriverAnswer::Done | DriverAnswer::State(_) => {}
         }
-        match driver(Call::State(*pid)) {
-            Answer::State(RUNNING) => found.push(*pid),
-            Answer::State(state) => return Err(Cause::State(*pid, state)),
-            Answer::Refused(code) => return Err(Cause::Refused(Call::State(*pid), code)),
-            Answer::Done | Answer::TooLate => return Err(Cause::TooLate(Call::State(*pid))),
+        match driver(DriverCall::State(*pid)) {
+            DriverAnswer::State(RUNNING) => found.push(*pid),
+            DriverAnswer::State(state) => return Err(Cause::State(*pid, state)),
+            DriverAnswer::Refused(code) => return Err(Cause::Refused(DriverCall::State(*pid), code)),
+            DriverAnswer::Done | DriverAnswer::TooLate => {
+                return Err(Cause::TooLate(DriverCall::State(*pid)));
+            }
         }
     }
     if found.is_empty() { Err(Cause::NoContext(pids.to_vec())) } else { Ok(found) }
 }
 
-fn call(call: Call, driver: Driver<'_>) -> Result<(), Cause> {
+fn call(call: DriverCall, driver: Driver<'_>) -> Result<(), Cause> {
     match driver(call) {
-        Answer::Done | Answer::State(_) => Ok(()),
-        Answer::Refused(code) => Err(Cause::Refused(call, code)),
-        Answer::TooLate => Err(Cause::TooLate(call)),
+        DriverAnswer::Done | DriverAnswer::State(_) => Ok(()),
+        DriverAnswer::Refused(code) => Err(Cause::Refused(call, code)),
+        DriverAnswer::TooLate => Err(Cause::TooLate(call)),
     }
 }
 
@@ -146,15 +148,15 @@ fn call(call: Call, driver: Driver<'_>) -> Result<(), Cause> {
 fn put_back(locked: &[u32], asleep: usize, driver: Driver<'_>) -> bool {
     let mut all = true;
     for pid in locked.iter().take(asleep) {
-        all &= driver(Call::Restore(*pid)) == Answer::Done;
+        all &= driver(DriverCall::Restore(*pid)) == DriverAnswer::Done;
     }
     for pid in locked {
-        all &= driver(Call::Unlock(*pid)) == Answer::Done;
+        all &= driver(DriverCall::Unlock(*pid)) == DriverAnswer::Done;
     }
     all
 }
 
-impl Call {
+impl DriverCall {
     /// The process.
     pub const fn pid(self) -> u32 {
         let (Self::ThreadId(pid)
@@ -176,7 +178,7 @@ mod tests {
     /// The states of processes, as the driver keeps them; the call with this number is refused.
     struct World {
         states: BTreeMap<u32, u32>,
-        calls: Vec<Call>,
+        calls: Vec<DriverCall>,
         refuse: Vec<usize>,
     }
 
@@ -186,26 +188,28 @@ mod tests {
             Self { states, calls: Vec::new(), refuse: refuse.to_vec() }
         }
 
-        fn answer(&mut self, call: Call) -> Answer {
+        fn answer(&mut self, call: DriverCall) -> DriverAnswer {
             let number = self.calls.len();
             self.calls.push(call);
-            let Some(state) = self.states.get_mut(&call.pid()) else { return Answer::Refused(INVALID_VALUE) };
+            let Some(state) = self.states.get_mut(&call.pid()) else {
+                return DriverAnswer::Refused(INVALID_VALUE);
+            };
             if self.refuse.contains(&number) {
-                return Answer::Refused(801);
+                return DriverAnswer::Refused(801);
             }
             let (needs, becomes) = match call {
-                Call::ThreadId(_) => return Answer::Done,
-                Call::State(_) => return Answer::State(*state),
-                Call::Lock(_) => (0, 1),
-                Call::Checkpoint(_) => (1, 2),
-                Call::Restore(_) => (2, 1),
-                Call::Unlock(_) => (1, 0),
+                DriverCall::ThreadId(_) => return DriverAnswer::Done,
+                DriverCall::State(_) => return DriverAnswer::State(*state),
+                DriverCall::Lock(_) => (0, 1),
+                DriverCall::Checkpoint(_) => (1, 2),
+                DriverCall::Restore(_) => (2, 1),
+                DriverCall::Unlock(_) => (1, 0),
             };
             if *state != needs {
-                return Answer::Refused(401);
+                return DriverAnswer::Refused(401);
             }
             *state = becomes;
-            Answer::Done
+            DriverAnswer::Done
         }
 
         fn all(&self, state: u32) -> bool {
@@ -216,10 +220,11 @@ mod tests {
     #[test]
     fn what_could_not_be_put_back_is_said() {
         for (refused, expected) in
-            [(None, true), (Some(Call::Restore(1)), false), (Some(Call::Unlock(2)), false)]
+            [(None, true), (Some(DriverCall::Restore(1)), false), (Some(DriverCall::Unlock(2)), false)]
         {
-            let mut driver =
-                |call: Call| if Some(call) == refused { Answer::Refused(801) } else { Answer::Done };
+            let mut driver = |call: DriverCall| {
+                if Some(call) == refused { DriverAnswer::Refused(801) } else { DriverAnswer::Done }
+            };
             assert_eq!(put_back(&[1, 2], 1, &mut driver), expected, "{refused:?}");
         }
     }
@@ -229,10 +234,16 @@ mod tests {
         let mut world = World::new(&[7, 9], &[]);
         assert_eq!(park(&[5, 7, 9], &mut |call| world.answer(call)), Ok(vec![7, 9]));
         let order: Vec<_> = world.calls.iter().skip(5).copied().collect();
-        assert_eq!(order, [Call::Lock(7), Call::Lock(9), Call::Checkpoint(7), Call::Checkpoint(9)]);
+        assert_eq!(
+            order,
+            [DriverCall::Lock(7), DriverCall::Lock(9), DriverCall::Checkpoint(7), DriverCall::Checkpoint(9)]
+        );
         world.calls.clear();
         assert_eq!(wake(&[7, 9], &mut |call| world.answer(call)), Ok(()));
-        assert_eq!(world.calls, [Call::Restore(7), Call::Restore(9), Call::Unlock(7), Call::Unlock(9)]);
+        assert_eq!(
+            world.calls,
+            [DriverCall::Restore(7), DriverCall::Restore(9), DriverCall::Unlock(7), DriverCall::Unlock(9)]
+        );
         assert!(world.all(RUNNING));
     }
 

@@ -1,28 +1,28 @@
 //! Cluster: what a job of a cluster's queue means for the model whose backend it runs. Slurm's words, one table.
 
-mod ask;
 mod ending;
+mod job_steps;
 mod nodes;
-mod pace;
 mod pod;
-mod pod_ask;
-mod pod_words;
-mod steps;
+mod pod_request;
+mod pod_wait_reasons;
+mod polling;
+mod slurm_request;
 mod time;
-mod words;
+mod wait_reasons;
 
-pub use ask::{Ask, refused_extra, said_twice};
 pub use ending::{JobEnd, JobFacts, JobFate};
-pub use nodes::{Gres, Health, Node, NodeJob, gres, node_names, outlook, parse_gres};
-pub use pace::{
-    BACK_OFF, LONG, Look, NODES, QUICK, Stage, Watched, YOUNG, next_glance, next_look, next_read,
+pub use job_steps::{StepPriority, Steps, is_behind, next_step};
+pub use nodes::{ClusterNode, Gres, NodeHealth, NodeJob, gres, node_names, outlook, parse_gres};
+pub use pod::{Container, ContainerEnd, ContainerRole, ContainerState, PodFacts, PodPhase, PodStage};
+pub use pod_request::PodRequest;
+pub use pod_wait_reasons::{PodMessage, PodWait, container_waits_for, unscheduled};
+pub use polling::{
+    BACK_OFF, JobStage, LONG, LastPoll, NODES, QUICK, WatchedJob, YOUNG, next_glance, next_look, next_read,
 };
-pub use pod::{Container, ContainerEnd, ContainerState, PodFacts, PodPhase, PodStage, Role};
-pub use pod_ask::PodAsk;
-pub use pod_words::{PodWait, Said, container_waits_for, unscheduled};
-pub use steps::{Rank, Steps, is_behind, next_step};
+pub use slurm_request::{SlurmRequest, refused_extra, said_twice};
 pub use time::time_limit;
-pub use words::{Wait, waits_for};
+pub use wait_reasons::{Wait, waits_for};
 
 /// Where a job of Slurm stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

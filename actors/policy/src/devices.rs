@@ -60,12 +60,12 @@ pub struct Device {
     /// When it was asked; `None`: with the snapshot.
     pub taken_at: Option<Moment>,
     /// What the user wants of it for other programs.
-    pub shared: Shared,
+    pub shared: DeviceSharing,
 }
 
 /// A device that is not the manager's alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Shared {
+pub struct DeviceSharing {
     /// MiB that no model gets.
     pub keep_free_mib: u64,
     /// Idle models go when another program takes of these.
@@ -121,7 +121,7 @@ impl Device {
             processes: None,
             others: Vec::new(),
             taken_at: None,
-            shared: Shared::default(),
+            shared: DeviceSharing::default(),
         }
     }
 
@@ -158,7 +158,7 @@ impl Device {
 impl DeviceSnapshot {
     /// Notes what the user wants of each device, and which of them are paused until when.
     pub fn share(&mut self, wishes: &[SharedDevice], pauses: &[(DeviceId, Moment)]) {
-        let mut shared = vec![Shared::default(); self.devices.len()];
+        let mut shared = vec![DeviceSharing::default(); self.devices.len()];
         for wish in wishes {
             for at in wish.device.matches(self) {
                 if let Some(one) = shared.get_mut(at) {
@@ -169,7 +169,7 @@ impl DeviceSnapshot {
         }
         for (device, one) in self.devices.iter_mut().zip(shared) {
             let pause = pauses.iter().find(|(id, _)| *id == device.id);
-            device.shared = Shared { paused_until: pause.map(|(_, until)| *until), ..one };
+            device.shared = DeviceSharing { paused_until: pause.map(|(_, until)| *until), ..one };
         }
     }
 

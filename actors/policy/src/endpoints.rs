@@ -125,7 +125,7 @@ impl Endpoint {
 
 /// What a path leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found<'a> {
+pub struct EndpointMatch<'a> {
     /// The endpoint of exactly this path, or the one that is meant.
     pub endpoint: &'a Arc<Endpoint>,
     /// What else the path means, for a model that does not serve `endpoint`: `/rerank` may be of a mode of one's own
@@ -227,19 +227,19 @@ impl Endpoints {
     }
 
     /// What a path leads to, if it can be told.
-    pub fn find(&self, path: &str) -> Option<Found<'_>> {
+    pub fn find(&self, path: &str) -> Option<EndpointMatch<'_>> {
         if let Some(entry) = self.exact.get(path) {
             let (endpoint, otherwise) = (&entry.endpoint, entry.otherwise.as_ref());
-            return Some(Found { endpoint, otherwise, path: None });
+            return Some(EndpointMatch { endpoint, otherwise, path: None });
         }
         if let Some(endpoint) = self.pattern(path) {
-            return Some(Found { endpoint, otherwise: None, path: None });
+            return Some(EndpointMatch { endpoint, otherwise: None, path: None });
         }
         let tidied = tidy(path);
         guesses(&tidied).into_iter().find_map(|guess| {
             let (endpoint, otherwise) = self.exactly(&guess)?;
             let path = if endpoint.path.contains('{') { guess } else { endpoint.path.to_string() };
-            Some(Found { endpoint, otherwise, path: Some(path) })
+            Some(EndpointMatch { endpoint, otherwise, path: Some(path) })
         })
     }
 

@@ -28,7 +28,7 @@ pub struct Word(u64);
 
 /// Who asks for a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Asker {
+pub enum LeaseAsker {
     /// A request on its own: it does not overtake those that the actor has queued.
     Newcomer,
     /// The Model actor, for the first in its queue.
@@ -55,9 +55,9 @@ impl Word {
     }
 
     /// The word with one lease more, or `None` when the asker may not have one now.
-    pub fn acquire(self, asker: Asker, limit: u32) -> Option<Word> {
+    pub fn acquire(self, asker: LeaseAsker, limit: u32) -> Option<Word> {
         let free = self.is_open() && self.leases() < limit;
-        if !free || (asker == Asker::Newcomer && self.is_watched()) {
+        if !free || (asker == LeaseAsker::Newcomer && self.is_watched()) {
             return None;
         }
         let turn = self.0.wrapping_add(TURN) & TURN_MASK;
@@ -109,7 +109,7 @@ impl Gate {
     }
 
     /// Takes a lease if the asker may have one now.
-    pub fn acquire(&self, asker: Asker) -> bool {
+    pub fn acquire(&self, asker: LeaseAsker) -> bool {
         let limit = self.limit.load(Ordering::Relaxed);
         self.update(|word| word.acquire(asker, limit)).is_some()
     }
@@ -164,33 +164,33 @@ mod tests {
     #[test]
     fn a_closed_gate_lets_nobody_in() {
         let gate = Gate::new(u32::MAX);
-        assert!(!gate.acquire(Asker::Newcomer));
-        assert!(!gate.acquire(Asker::Queue));
+        assert!(!gate.acquire(LeaseAsker::Newcomer));
+        assert!(!gate.acquire(LeaseAsker::Queue));
     }
 
     #[test]
     fn newcomers_do_not_overtake_the_queue() {
         let gate = Gate::new(2);
         gate.open();
-        assert!(gate.acquire(Asker::Newcomer));
+        assert!(gate.acquire(LeaseAsker::Newcomer));
         gate.watch(true);
-        assert!(!gate.acquire(Asker::Newcomer));
-        assert!(gate.acquire(Asker::Queue));
-        assert!(!gate.acquire(Asker::Queue), "the limit holds for the queue too");
+        assert!(!gate.acquire(LeaseAsker::Newcomer));
+        assert!(gate.acquire(LeaseAsker::Queue));
+        assert!(!gate.acquire(LeaseAsker::Queue), "the limit holds for the queue too");
     }
 
     #[test]
     fn a_lower_limit_takes_nothing_back_and_a_higher_one_lets_more_in() {
         let gate = Gate::new(2);
         gate.open();
-        assert!(gate.acquire(Asker::Newcomer) && gate.acquire(Asker::Newcomer));
+        assert!(gate.acquire(LeaseAsker::Newcomer) && gate.acquire(LeaseAsker::Newcomer));
         gate.set_limit(1);
         gate.release();
-        assert!(!gate.acquire(Asker::Newcomer));
+        assert!(!gate.acquire(LeaseAsker::Newcomer));
         assert_eq!(gate.look().leases(), 1);
         gate.set_limit(3);
-        assert!(gate.acquire(Asker::Newcomer) && gate.acquire(Asker::Newcomer));
-        assert!(!gate.acquire(Asker::Newcomer));
+        assert!(gate.acquire(LeaseAsker::Newcomer) && gate.acquire(LeaseAsker::Newcomer));
+        assert!(!gate.acquire(LeaseAsker::Newcomer));
     }
 
     #[test]
@@ -198,7 +198,7 @@ mod tests {
         let gate = Gate::new(u32::MAX);
         gate.open();
         let seen = gate.look();
-        assert!(gate.acquire(Asker::Newcomer));
+        assert!(gate.acquire(LeaseAsker::Newcomer));
         gate.release();
         assert_eq!(gate.look().leases(), 0);
         assert!(!gate.close_if_unused_since(seen));
@@ -209,7 +209,7 @@ mod tests {
     fn releases_are_told_only_when_watched() {
         let gate = Gate::new(u32::MAX);
         gate.open();
-        assert!(gate.acquire(Asker::Newcomer) && gate.acquire(Asker::Newcomer));
+        assert!(gate.acquire(LeaseAsker::Newcomer) && gate.acquire(LeaseAsker::Newcomer));
         assert!(!gate.release());
         assert_eq!(gate.close(), 1);
         assert!(gate.release());
@@ -223,8 +223,8 @@ mod tests {
             for step in steps {
                 match step {
                     0 | 1 => {
-                        let asker = if step == 0 { Asker::Newcomer } else { Asker::Queue };
-                        let expected = open && held < limit && (asker == Asker::Queue || !watched);
+                        let asker = if step == 0 { LeaseAsker::Newcomer } else { LeaseAsker::Queue };
+                        let expected = open && held < limit && (asker == LeaseAsker::Queue || !watched);
                         prop_assert_eq!(gate.acquire(asker), expected);
                         held += u32::from(expected);
                     }
@@ -255,7 +255,7 @@ mod loom_tests {
             let seen = gate.look();
             let newcomer = thread::spawn({
                 let gate = Arc::clone(&gate);
-                move || gate.acquire(Asker::Newcomer)
+                move || gate.acquire(LeaseAsker::Newcomer)
             });
             let closed = gate.close_if_unused_since(seen);
             let inside = newcomer.join().unwrap();
@@ -287,7 +287,7 @@ mod loom_tests {
             gate.open();
             let passing = thread::spawn({
                 let gate = Arc::clone(&gate);
-                move || gate.acquire(Asker::Newcomer).then(|| gate.release())
+                move || gate.acquire(LeaseAsker::Newcomer).then(|| gate.release())
             });
             let left = gate.close();
             assert!(!gate.acquire(Asker::Newcomer) && !gate.acquire(Asker::Queue));
@@ -304,10 +304,10 @@ mod loom_tests {
             gate.open();
             let newcomer = thread::spawn({
                 let gate = Arc::clone(&gate);
-                move || gate.acquire(Asker::Newcomer)
+                move || gate.acquire(LeaseAsker::Newcomer)
             });
             gate.watch(true);
-            let queued = gate.acquire(Asker::Queue);
+            let queued = gate.acquire(LeaseAsker::Queue);
             let inside = newcomer.join().unwrap();
             assert!(queued != inside, "queued: {queued}, newcomer: {inside}");
             assert_eq!(gate.look().leases(), 1);
@@ -343,7 +343,7 @@ mod loom_tests {
                 move || gate.release()
             });
             gate.watch(true);
-            let granted = gate.acquire(Asker::Queue);
+            let granted = gate.acquire(LeaseAsker::Queue);
             let told = leaving.join().unwrap();
             assert!(granted || told, "the first in the queue would wait for ever");
         });
@@ -352,9 +352,9 @@ mod loom_tests {
     #[test]
     fn a_lease_leaves_gate_and_watch_and_each_is_a_turn_of_its_own() {
         let before = Word::CLOSED.opened().watched(true);
-        let lent = before.acquire(Asker::Queue, 9).unwrap();
+        let lent = before.acquire(LeaseAsker::Queue, 9).unwrap();
         assert!(lent.is_open() && lent.is_watched() && lent.leases() == 1);
-        let (back, again) = (lent.release(), lent.release().acquire(Asker::Queue, 9).unwrap().release());
+        let (back, again) = (lent.release(), lent.release().acquire(LeaseAsker::Queue, 9).unwrap().release());
         assert!(back != before && again != back && again != before);
     }
 }

@@ -155,7 +155,7 @@ pub enum Start {
 
 /// What is remembered of a model with hours in which it is kept warm.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Warm {
+pub struct WarmState {
     /// It is kept warm.
     pub warm: bool,
     /// It was last to be started then.
@@ -164,7 +164,7 @@ pub struct Warm {
 
 /// What is seen of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub struct HoursView {
     /// The time.
     pub now: Moment,
     /// Its hours last, or begin within the time that a start takes.
@@ -184,9 +184,9 @@ pub fn lead(last_start: Option<Duration>, start_timeout: Duration) -> Duration {
 }
 
 /// What follows from what is seen.
-pub fn keep(before: Warm, seen: Seen) -> (Warm, Option<Start>) {
+pub fn keep(before: WarmState, seen: HoursView) -> (WarmState, Option<Start>) {
     if !seen.wanted {
-        return (Warm::default(), None);
+        return (WarmState::default(), None);
     }
     let again = before.tried.is_none_or(|tried| seen.now >= tried.saturating_add(AGAIN));
     let start = match before.warm {
@@ -195,7 +195,7 @@ pub fn keep(before: Warm, seen: Seen) -> (Warm, Option<Start>) {
         true if seen.down && !seen.by_order && again => Some(Start::IfThereIsRoom),
         _ => None,
     };
-    (Warm { warm: true, tried: if start.is_some() { Some(seen.now) } else { before.tried } }, start)
+    (WarmState { warm: true, tried: if start.is_some() { Some(seen.now) } else { before.tried } }, start)
 }
 
 #[cfg(test)]
@@ -265,13 +265,13 @@ mod tests {
 
     #[test]
     fn a_model_is_started_for_its_hours_and_again_when_it_was_lost() {
-        let seen = |second: u64, wanted, down, by_order| Seen {
+        let seen = |second: u64, wanted, down, by_order| HoursView {
             now: Duration::from_secs(second),
             wanted,
             down,
             by_order,
         };
-        let (none, start) = keep(Warm::default(), seen(0, false, true, false));
+        let (none, start) = keep(WarmState::default(), seen(0, false, true, false));
         assert_eq!((none.warm, start), (false, None));
         assert_eq!(keep(none, seen(9, true, false, false)).1, None, "it runs already");
         let (warm, start) = keep(none, seen(10, true, true, true));
@@ -284,7 +284,7 @@ mod tests {
         assert_eq!(keep(warm, seen(20, true, true, false)).1, None, "a moment later");
         assert_eq!(keep(warm, seen(71, true, true, true)).1, None, "an operator has stopped it");
         assert_eq!(keep(warm, seen(71, true, true, false)).1, Some(Start::IfThereIsRoom));
-        assert_eq!(keep(warm, seen(72, false, true, false)), (Warm::default(), None));
+        assert_eq!(keep(warm, seen(72, false, true, false)), (WarmState::default(), None));
     }
 
     #[test]

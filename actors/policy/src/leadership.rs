@@ -48,7 +48,7 @@ pub struct Mark {
 
 /// What the database said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Said {
+pub enum LeaseReply {
     /// The lease of this number is the asker's.
     Yours(u64),
     /// It is another's, with this last renewal: that of a holder who is gone lasts to its end.
@@ -63,7 +63,7 @@ pub enum Event {
     /// It is time to ask.
     Tick,
     /// The question has an answer.
-    Told(Said),
+    Told(LeaseReply),
     /// It ends, or leaves the lead to another.
     Resign,
 }
@@ -96,7 +96,7 @@ pub fn step(state: &State, event: Event, now: Moment, terms: &Terms) -> (State, 
         Event::Told(said) => {
             let Some(asked) = next.asked.take() else { return (next, effects) };
             match said {
-                Said::Yours(token) => {
+                LeaseReply::Yours(token) => {
                     next.confirmed = asked;
                     next.seen = None;
                     if state.token != Some(token) {
@@ -106,7 +106,7 @@ pub fn step(state: &State, event: Event, now: Moment, terms: &Terms) -> (State, 
                         next.token = Some(token);
                     }
                 }
-                Said::Others(mark) => {
+                LeaseReply::Others(mark) => {
                     if next.seen.is_none_or(|(seen, _)| seen != mark) {
                         next.seen = Some((mark, now));
                     }
@@ -115,7 +115,7 @@ pub fn step(state: &State, event: Event, now: Moment, terms: &Terms) -> (State, 
                     }
                 }
                 // What was promised holds to its end.
-                Said::Nothing => {}
+                LeaseReply::Nothing => {}
             }
         }
         Event::Resign => {
@@ -150,12 +150,12 @@ pub struct Replica {
     /// Its number in the ledger.
     pub run: i64,
     /// How it stands.
-    pub stands: Stands,
+    pub stands: SharedRunState,
 }
 
 /// How a backend stands, to those that don't own it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stands {
+pub enum SharedRunState {
     /// It serves.
     Ready(Address),
     /// It serves those whom it serves already.
@@ -182,7 +182,7 @@ pub struct Address {
 
 /// What a manager wants of the one that leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wish {
+pub struct ReplicaDemand {
     /// The model's name, or that of its further replica.
     pub name: String,
     /// Tells this wish from all others.
@@ -193,7 +193,7 @@ pub struct Wish {
 
 /// How a manager stands among the others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
+pub struct LeadershipStatus {
     /// The number of its lease, if it leads.
     pub token: Option<u64>,
     /// Who leads, as far as is known; empty: nobody.
@@ -208,7 +208,7 @@ pub struct Standing {
     pub trouble: Arc<str>,
 }
 
-impl Standing {
+impl LeadershipStatus {
     /// What the one that leads says of this model or replica.
     pub fn replica(&self, name: &str) -> Option<&Replica> {
         self.replicas.iter().find(|replica| replica.name == name)
@@ -217,7 +217,7 @@ impl Standing {
 
 /// The lease, as the database keeps it. What it does is one statement after the other, so this is its whole behaviour.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Lease<M> {
+pub struct LeadershipLease<M> {
     /// Whose connection has the lock.
     pub lock: Option<M>,
     /// Who holds the lease, or held it last; `None`: it was given back.
@@ -226,15 +226,15 @@ pub struct Lease<M> {
     pub mark: Mark,
 }
 
-impl<M: Clone + PartialEq> Lease<M> {
+impl<M: Clone + PartialEq> LeadershipLease<M> {
     /// Answers the question of a manager. The connection of one that has the lock and doesn't renew its lease is ended.
-    pub fn answer(&mut self, asker: &M, held: Option<u64>, over: Option<Mark>) -> Said {
+    pub fn answer(&mut self, asker: &M, held: Option<u64>, over: Option<Mark>) -> LeaseReply {
         let over = over == Some(self.mark);
         if self.lock.as_ref().is_some_and(|owner| owner != asker) {
             if over {
                 self.lock = None;
             }
-            return Said::Others(self.mark);
+            return LeaseReply::Others(self.mark);
         }
         if self.holder.as_ref() == Some(asker) && held == Some(self.mark.token) {
             self.mark.renewals += 1;
@@ -243,10 +243,10 @@ impl<M: Clone + PartialEq> Lease<M> {
             self.holder = Some(asker.clone());
         } else {
             self.lock = None;
-            return Said::Others(self.mark);
+            return LeaseReply::Others(self.mark);
         }
         self.lock = Some(asker.clone());
-        Said::Yours(self.mark.token)
+        LeaseReply::Yours(self.mark.token)
     }
 }
 
@@ -267,7 +267,7 @@ mod tests {
         let (asked, effects) = after(&State::default(), Event::Tick, 1000);
         assert_eq!(effects, [Effect::Ask { over: None }]);
         assert_eq!(after(&asked, Event::Tick, 1250).1, [], "one question at a time");
-        let (leads, effects) = after(&asked, Event::Told(Said::Yours(7)), 2000);
+        let (leads, effects) = after(&asked, Event::Told(LeaseReply::Yours(7)), 2000);
         assert_eq!(effects, [Effect::Lead(7)]);
         assert_eq!(leads.acts_until(&Terms::USUAL), Some(at(3500)));
         assert!(leads.may_act(at(3499), &Terms::USUAL) && !leads.may_act(at(3500), &Terms::USUAL));
@@ -276,18 +276,21 @@ mod tests {
     #[test]
     fn silence_ends_nothing_and_renews_nothing() {
         let leads = State { token: Some(7), confirmed: at(1000), asked: Some(at(2000)), seen: None };
-        let (still, effects) = after(&leads, Event::Told(Said::Nothing), 2500);
+        let (still, effects) = after(&leads, Event::Told(LeaseReply::Nothing), 2500);
         assert_eq!((still.token, still.confirmed, effects.len()), (Some(7), at(1000), 0));
         let (asked, _) = after(&still, Event::Tick, 9000);
-        let (again, effects) = after(&asked, Event::Told(Said::Yours(7)), 9100);
+        let (again, effects) = after(&asked, Event::Told(LeaseReply::Yours(7)), 9100);
         assert_eq!((again.confirmed, effects.len()), (at(9000), 0), "nobody had it meanwhile");
     }
 
     #[test]
     fn another_lease_is_another_lead() {
         let leads = State { token: Some(7), confirmed: at(0), asked: Some(at(9000)), seen: None };
-        assert_eq!(after(&leads, Event::Told(Said::Yours(9)), 9100).1, [Effect::StandBack, Effect::Lead(9)]);
-        let (follows, effects) = after(&leads, Event::Told(Said::Others(Mark::default())), 9100);
+        assert_eq!(
+            after(&leads, Event::Told(LeaseReply::Yours(9)), 9100).1,
+            [Effect::StandBack, Effect::Lead(9)]
+        );
+        let (follows, effects) = after(&leads, Event::Told(LeaseReply::Others(Mark::default())), 9100);
         assert_eq!((follows.token, effects), (None, vec![Effect::StandBack]));
         assert_eq!(follows.acts_until(&Terms::USUAL), None);
     }
@@ -297,7 +300,7 @@ mod tests {
         let mark = |renewals| Mark { token: 3, renewals };
         let told = |state: &State, asked: u64, mark: Mark, now: u64| {
             let (asked, effects) = after(state, Event::Tick, asked);
-            (after(&asked, Event::Told(Said::Others(mark)), now).0, effects)
+            (after(&asked, Event::Told(LeaseReply::Others(mark)), now).0, effects)
         };
         let (state, _) = told(&State::default(), 0, mark(1), 100);
         let (state, _) = told(&state, 1000, mark(2), 1100);
@@ -311,6 +314,6 @@ mod tests {
         let leads = State { token: Some(7), confirmed: at(0), asked: Some(at(100)), seen: None };
         let (gone, effects) = after(&leads, Event::Resign, 150);
         assert_eq!(effects, [Effect::StandBack]);
-        assert_eq!(after(&gone, Event::Told(Said::Yours(7)), 200), (gone, vec![]));
+        assert_eq!(after(&gone, Event::Told(LeaseReply::Yours(7)), 200), (gone, vec![]));
     }
 }

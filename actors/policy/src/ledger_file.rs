@@ -3,7 +3,7 @@
 
 /// What tells a ledger's file from another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Print {
+pub struct FileIdentity {
     /// The device that it is on.
     pub device: u64,
     /// Its number there.
@@ -16,7 +16,7 @@ pub struct Print {
 
 /// Whose it is, by what each start of a manager changes in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Whose {
+pub enum FileOwner {
     /// It doesn't say.
     #[default]
     Unknown,
@@ -28,18 +28,18 @@ pub enum Whose {
 
 /// What its bytes say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Head {
+pub struct FileHead {
     /// Counts the changes of the file; never goes back.
     pub changes: u32,
     /// The size that it should have, in bytes.
     pub size: u64,
     /// Who has written it.
-    pub whose: Whose,
+    pub whose: FileOwner,
 }
 
 /// What has become of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum FileCheck {
     /// It is the same.
     Same,
     /// No file has that name.
@@ -53,21 +53,26 @@ pub enum Verdict {
 }
 
 /// True where the first bytes must be looked at, too.
-pub fn is_suspicious(before: &Print, now: &Print) -> bool {
+pub fn is_suspicious(before: &FileIdentity, now: &FileIdentity) -> bool {
     before != now
 }
 
 /// Compares. `now` is `None` when there is no file of that name, `head` when it doesn't begin as a ledger does.
-pub fn judge(before: &Print, changes: u32, now: Option<&Print>, head: Option<&Head>) -> Verdict {
-    let Some(now) = now else { return Verdict::Missing };
+pub fn judge(
+    before: &FileIdentity,
+    changes: u32,
+    now: Option<&FileIdentity>,
+    head: Option<&FileHead>,
+) -> FileCheck {
+    let Some(now) = now else { return FileCheck::Missing };
     if (now.device, now.inode) != (before.device, before.inode) {
-        return Verdict::Other;
+        return FileCheck::Other;
     }
     match head {
-        None => Verdict::Overwritten,
-        Some(head) if head.whose == Whose::Anothers || head.changes < changes => Verdict::Overwritten,
-        Some(head) if now.size < head.size => Verdict::CutOff,
-        Some(_) => Verdict::Same,
+        None => FileCheck::Overwritten,
+        Some(head) if head.whose == FileOwner::Anothers || head.changes < changes => FileCheck::Overwritten,
+        Some(head) if now.size < head.size => FileCheck::CutOff,
+        Some(_) => FileCheck::Same,
     }
 }
 
@@ -77,27 +82,36 @@ mod tests {
 
     #[test]
     fn every_way_to_lose_a_file() {
-        let before = Print { device: 1, inode: 2, size: 8192, changed: 5 };
-        let head = Head { changes: 7, size: 8192, whose: Whose::Ours };
-        let grown = Print { size: 12_288, changed: 6, ..before };
+        let before = FileIdentity { device: 1, inode: 2, size: 8192, changed: 5 };
+        let head = FileHead { changes: 7, size: 8192, whose: FileOwner::Ours };
+        let grown = FileIdentity { size: 12_288, changed: 6, ..before };
         assert!(!is_suspicious(&before, &before) && is_suspicious(&before, &grown));
-        let same = judge(&before, 7, Some(&grown), Some(&Head { changes: 8, size: 12_288, ..head }));
-        assert_eq!(same, Verdict::Same);
-        assert_eq!(judge(&before, 7, None, None), Verdict::Missing);
-        assert_eq!(judge(&before, 7, Some(&Print { inode: 3, ..before }), Some(&head)), Verdict::Other);
-        assert_eq!(judge(&before, 7, Some(&Print { device: 3, ..before }), Some(&head)), Verdict::Other);
-        assert_eq!(judge(&before, 7, Some(&Print { size: 0, ..before }), None), Verdict::Overwritten);
-        assert_eq!(judge(&before, 8, Some(&before), Some(&head)), Verdict::Overwritten, "an older copy");
-        let anothers = Head { changes: 9, whose: Whose::Anothers, ..head };
+        let same = judge(&before, 7, Some(&grown), Some(&FileHead { changes: 8, size: 12_288, ..head }));
+        assert_eq!(same, FileCheck::Same);
+        assert_eq!(judge(&before, 7, None, None), FileCheck::Missing);
+        assert_eq!(
+            judge(&before, 7, Some(&FileIdentity { inode: 3, ..before }), Some(&head)),
+            FileCheck::Other
+        );
+        assert_eq!(
+            judge(&before, 7, Some(&FileIdentity { device: 3, ..before }), Some(&head)),
+            FileCheck::Other
+        );
+        assert_eq!(
+            judge(&before, 7, Some(&FileIdentity { size: 0, ..before }), None),
+            FileCheck::Overwritten
+        );
+        assert_eq!(judge(&before, 8, Some(&before), Some(&head)), FileCheck::Overwritten, "an older copy");
+        let anothers = FileHead { changes: 9, whose: FileOwner::Anothers, ..head };
         assert_eq!(
             judge(&before, 7, Some(&grown), Some(&anothers)),
-            Verdict::Overwritten,
+            FileCheck::Overwritten,
             "cp of a newer one"
         );
-        let short = Print { size: 4096, ..before };
-        assert_eq!(judge(&before, 7, Some(&short), Some(&head)), Verdict::CutOff);
-        assert_eq!(judge(&before, 7, Some(&short), Some(&anothers)), Verdict::Overwritten, "cp at work");
-        let silent = Head { whose: Whose::Unknown, ..head };
-        assert_eq!(judge(&before, 7, Some(&grown), Some(&silent)), Verdict::Same);
+        let short = FileIdentity { size: 4096, ..before };
+        assert_eq!(judge(&before, 7, Some(&short), Some(&head)), FileCheck::CutOff);
+        assert_eq!(judge(&before, 7, Some(&short), Some(&anothers)), FileCheck::Overwritten, "cp at work");
+        let silent = FileHead { whose: FileOwner::Unknown, ..head };
+        assert_eq!(judge(&before, 7, Some(&grown), Some(&silent)), FileCheck::Same);
     }
 }

@@ -8,17 +8,17 @@
 //! `Denied`, and `ReturnReservation` reaches the scheduler after the `Reserve` that it takes back; the view is
 //! looked at before the event is decided, and nothing holds the gate still meanwhile.
 
-mod moves;
 mod park;
-mod words;
+mod transitions;
+mod types;
 
-pub use moves::{GONE_HERE, PATIENCE, crash_grace};
-pub use words::{
-    Effect, Ending, Event, Limits, Moment, Phase, Refusal, State, Step, StopCause, Urgency, View,
+pub use transitions::{GONE_HERE, PATIENCE, crash_grace};
+pub use types::{
+    Effect, Ending, Event, Limits, Moment, Phase, Refusal, State, Step, StopCause, StopUrgency, View,
 };
 
 use crate::restart::{STABLE_RUN, backoff};
-use moves::{
+use transitions::{
     STUCK_PAUSE, await_retry, await_retry_at, broken, drain, failed_once_more, go, idle_timer, kill, leave,
     new_life, next_life_or_rest, pardoned, stay, stop_process,
 };
@@ -106,12 +106,12 @@ fn starting(state: &State, event: Event, view: &View, limits: &Limits) -> Step {
         Event::ProbeRefused { .. } => {
             let next = failed_once_more(state);
             let refuse = Effect::RefuseWaiters(Refusal::Failed { retry_after: backoff(next.failures) });
-            stop_process(&next, StopCause::ProbeRefused, Urgency::Now, view, limits, vec![refuse])
+            stop_process(&next, StopCause::ProbeRefused, StopUrgency::Now, view, limits, vec![refuse])
         }
         Event::Deadline => {
             let refuse = Effect::RefuseWaiters(Refusal::StartTimeout);
             let next = failed_once_more(state);
-            stop_process(&next, StopCause::StartTimeout, Urgency::Now, view, limits, vec![refuse])
+            stop_process(&next, StopCause::StartTimeout, StopUrgency::Now, view, limits, vec![refuse])
         }
         Event::Gone { .. } => {
             let next = failed_once_more(state);
@@ -128,12 +128,16 @@ fn starting(state: &State, event: Event, view: &View, limits: &Limits) -> Step {
             let refuse = Effect::RefuseWaiters(Refusal::Stopped);
             stop_process(state, StopCause::Operator, urgency, view, limits, vec![refuse])
         }
-        Event::Restart => stop_process(state, StopCause::Operator, Urgency::Now, view, limits, Vec::new()),
-        Event::Renew => stop_process(state, StopCause::Restart, Urgency::Now, view, limits, Vec::new()),
+        Event::Restart => {
+            stop_process(state, StopCause::Operator, StopUrgency::Now, view, limits, Vec::new())
+        }
+        Event::Renew => stop_process(state, StopCause::Restart, StopUrgency::Now, view, limits, Vec::new()),
         // It would be ready for nobody; whoever waits gets the next one.
-        Event::Taken { .. } => stop_process(state, StopCause::Taken, Urgency::Now, view, limits, Vec::new()),
+        Event::Taken { .. } => {
+            stop_process(state, StopCause::Taken, StopUrgency::Now, view, limits, Vec::new())
+        }
         Event::Evict | Event::Yield if view.waiting == 0 => {
-            stop_process(state, StopCause::Evicted, Urgency::Now, view, limits, Vec::new())
+            stop_process(state, StopCause::Evicted, StopUrgency::Now, view, limits, Vec::new())
         }
         Event::Evict | Event::Yield => stay(state, [Effect::RefuseEviction]),
         _ => stay(state, []),
@@ -188,7 +192,7 @@ fn ready(state: &State, since: Moment, event: Event, view: &View, limits: &Limit
         Event::InUse(_) => stay(state, [idle_timer(view.now, limits)]),
         Event::Stop(urgency) => {
             let effects = vec![Effect::CloseGate, Effect::RefuseWaiters(Refusal::Stopped)];
-            if urgency == Urgency::Drain {
+            if urgency == StopUrgency::Drain {
                 return drain(state, StopCause::Operator, view, limits, effects);
             }
             let effects = [effects, vec![Effect::BreakLeases]].concat();
@@ -230,7 +234,7 @@ fn draining(
     match event {
         Event::LeaseFreed if view.leases == 0 => leave(state, cause, view, limits),
         Event::Deadline if deadline.is_some() => {
-            stop_process(state, cause, Urgency::Now, view, limits, vec![Effect::BreakLeases])
+            stop_process(state, cause, StopUrgency::Now, view, limits, vec![Effect::BreakLeases])
         }
         Event::Stay if cause == StopCause::Evicted => {
             let effects = [Effect::ReopenGate, Effect::GrantWaiters, idle_timer(view.now, limits)];
@@ -245,7 +249,7 @@ fn draining(
             go(state, Phase::Draining { deadline, cause: StopCause::Taken }, [])
         }
         // Only a second stop is in a hurry; a restart or a yield has not been one.
-        Event::Stop(Urgency::Drain) if cause != StopCause::Operator => {
+        Event::Stop(StopUrgency::Drain) if cause != StopCause::Operator => {
             let refuse = Effect::RefuseWaiters(Refusal::Stopped);
             let deadline = deadline.unwrap_or(view.now.saturating_add(limits.drain_timeout));
             let phase = Phase::Draining { deadline: Some(deadline), cause: StopCause::Operator };
@@ -254,7 +258,7 @@ fn draining(
         Event::Stop(urgency) => {
             // Whoever asks a second time does not want to wait for the answers that are still running.
             let effects = vec![Effect::RefuseWaiters(Refusal::Stopped), Effect::BreakLeases];
-            let urgency = urgency.max(Urgency::Now);
+            let urgency = urgency.max(StopUrgency::Now);
             stop_process(&pardoned(state, cause), StopCause::Operator, urgency, view, limits, effects)
         }
         // An operator who says "start" has seen the failure; the backoff is not for them.
@@ -283,7 +287,7 @@ fn stopping(
             let next = pardoned(state, cause);
             let refuse = Effect::RefuseWaiters(Refusal::Stopped);
             let cause = StopCause::Operator;
-            if urgency == Urgency::Kill || ending == Ending::Stuck {
+            if urgency == StopUrgency::Kill || ending == Ending::Stuck {
                 return kill(&next, cause, view, limits, vec![refuse]);
             }
             go(&next, Phase::Stopping { ending, cause }, [refuse])

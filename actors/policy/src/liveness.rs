@@ -9,7 +9,7 @@ pub const IN_A_ROW: u32 = 3;
 
 /// What one request has shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sign {
+pub enum LivenessSignal {
     /// An answer that is no error of the backend's.
     Answer,
     /// A 5xx status.
@@ -22,7 +22,7 @@ pub enum Sign {
 
 /// What follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Verdict {
+pub enum Liveness {
     /// Nothing.
     Well,
     /// It should be probed.
@@ -33,35 +33,35 @@ pub enum Verdict {
 
 /// Counts of what came in a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Row {
+pub struct FailureStreak {
     /// Requests without a byte since the last answer.
     silences: u16,
     /// 5xx since the last answer that was none.
     errors: u16,
 }
 
-impl Sign {
+impl LivenessSignal {
     /// What the status of an answer shows. 501 says that a function is missing, not that something is broken.
     pub fn of_status(status: u16) -> Self {
         if status >= 500 && status != 501 { Self::Error } else { Self::Answer }
     }
 }
 
-impl Row {
+impl FailureStreak {
     /// The row after one more request; after a verdict it begins anew.
-    pub fn after(self, sign: Sign) -> (Self, Verdict) {
+    pub fn after(self, sign: LivenessSignal) -> (Self, Liveness) {
         let next = match sign {
-            Sign::Answer => Self::default(),
-            Sign::Error => Self { silences: 0, errors: self.errors.saturating_add(1) },
-            Sign::Silence => Self { silences: self.silences.saturating_add(1), ..self },
-            Sign::Refusal => return (self, Verdict::Doubted),
+            LivenessSignal::Answer => Self::default(),
+            LivenessSignal::Error => Self { silences: 0, errors: self.errors.saturating_add(1) },
+            LivenessSignal::Silence => Self { silences: self.silences.saturating_add(1), ..self },
+            LivenessSignal::Refusal => return (self, Liveness::Doubted),
         };
         if u32::from(next.silences) >= IN_A_ROW {
-            (Self::default(), Verdict::Hung)
+            (Self::default(), Liveness::Hung)
         } else if u32::from(next.errors) >= IN_A_ROW {
-            (Self { errors: 0, ..next }, Verdict::Doubted)
+            (Self { errors: 0, ..next }, Liveness::Doubted)
         } else {
-            (next, Verdict::Well)
+            (next, Liveness::Well)
         }
     }
 
@@ -77,14 +77,14 @@ impl Row {
 
 /// A row that many requests write at once.
 #[derive(Debug, Default)]
-pub struct Health(AtomicU32);
+pub struct LivenessCounter(AtomicU32);
 
-impl Health {
+impl LivenessCounter {
     /// Counts one more request.
-    pub fn note(&self, sign: Sign) -> Verdict {
+    pub fn note(&self, sign: LivenessSignal) -> Liveness {
         let mut word = self.0.load(Ordering::Relaxed);
         loop {
-            let (next, verdict) = Row::of(word).after(sign);
+            let (next, verdict) = FailureStreak::of(word).after(sign);
             if next.word() == word {
                 return verdict;
             }
@@ -99,11 +99,11 @@ impl Health {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Sign::{Answer, Error, Refusal, Silence};
-    use Verdict::{Doubted, Hung, Well};
+    use Liveness::{Doubted, Hung, Well};
+    use LivenessSignal::{Answer, Error, Refusal, Silence};
 
-    fn verdicts(signs: &[Sign]) -> Vec<Verdict> {
-        let health = Health::default();
+    fn verdicts(signs: &[LivenessSignal]) -> Vec<Liveness> {
+        let health = LivenessCounter::default();
         signs.iter().map(|sign| health.note(*sign)).collect()
     }
 
@@ -121,15 +121,20 @@ mod tests {
         assert_eq!(verdicts(&[Error, Error, Error, Error]), [Well, Well, Doubted, Well]);
         assert_eq!(verdicts(&[Error, Error, Answer, Error, Error]), [Well; 5]);
         assert_eq!(verdicts(&[Refusal]), [Doubted]);
-        assert_eq!([200, 404, 501, 500, 503].map(Sign::of_status), [Answer, Answer, Answer, Error, Error]);
+        assert_eq!(
+            [200, 404, 501, 500, 503].map(LivenessSignal::of_status),
+            [Answer, Answer, Answer, Error, Error]
+        );
     }
 
     #[test]
     fn a_word_holds_a_row() {
-        for row in
-            [Row::default(), Row { silences: 2, errors: 1 }, Row { silences: u16::MAX, errors: u16::MAX }]
-        {
-            assert_eq!(Row::of(row.word()), row);
+        for row in [
+            FailureStreak::default(),
+            FailureStreak { silences: 2, errors: 1 },
+            FailureStreak { silences: u16::MAX, errors: u16::MAX },
+        ] {
+            assert_eq!(FailureStreak::of(row.word()), row);
         }
     }
 }

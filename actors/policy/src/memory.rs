@@ -10,14 +10,14 @@ mod facts;
 mod header;
 mod launch;
 mod llama;
+mod script_command;
 mod served;
-mod words;
 
 pub use cache::CacheType;
-pub use estimate::{Cards, Estimate, Kind, MIB, Part, Place, cards_of, shares};
+pub use estimate::{Cards, Estimate, EstimateLine, MIB, MemoryLocation, MemoryPurpose, cards_of, shares};
 pub use facts::{Facts, Layer, Unreadable};
 pub use header::{Header, Tensor, Value};
 pub use launch::{Engine, Launched};
-pub use llama::{Draft, Llama, Loaded, estimate as llama};
+pub use llama::{DraftModel, Llama, LoadedWeights, estimate as llama};
+pub use script_command::{expand, script};
 pub use served::{Served, estimate as served};
-pub use words::{expand, script};

@@ -14,7 +14,7 @@ const TELL_AGAIN: Duration = Duration::from_secs(60);
 
 /// How a plugin stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Attendance {
+pub struct PluginHealth {
     /// It has answered at all.
     heard: bool,
     busy_since: Option<Moment>,
@@ -31,14 +31,14 @@ pub struct Attendance {
 
 /// What a miss means for the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Lines {
+pub struct MissReport {
     /// Why it was missed is worth one.
     pub trouble: bool,
     /// That was the miss by which its devices have gone offline.
     pub offline: bool,
 }
 
-impl Attendance {
+impl PluginHealth {
     /// It was asked for a sample.
     pub const fn ordered(&mut self, now: Moment) {
         self.busy_since = Some(now);
@@ -54,14 +54,14 @@ impl Attendance {
     }
 
     /// It has answered that it can't.
-    pub fn failed(&mut self, why: &str, now: Moment) -> Lines {
+    pub fn failed(&mut self, why: &str, now: Moment) -> MissReport {
         self.busy_since = None;
         self.heard = true;
         self.miss(why, now)
     }
 
     /// No good sample this time.
-    pub fn miss(&mut self, why: &str, now: Moment) -> Lines {
+    pub fn miss(&mut self, why: &str, now: Moment) -> MissReport {
         self.overdue = self.is_busy();
         self.misses = self.misses.saturating_add(1);
         let trouble = match &self.told {
@@ -76,7 +76,7 @@ impl Attendance {
             self.told = Some((why.to_owned(), now));
             self.in_the_log = true;
         }
-        Lines { trouble, offline: self.misses == MISSES }
+        MissReport { trouble, offline: self.misses == MISSES }
     }
 
     /// The log says that its devices are offline: it will say when they are back.
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn three_misses_in_a_row_take_its_devices_offline_and_one_good_sample_brings_them_back() {
-        let mut attendance = Attendance::default();
+        let mut attendance = PluginHealth::default();
         for (miss, offline) in [(1, false), (2, false), (3, true), (4, false)] {
             attendance.ordered(at(miss));
             assert_eq!(attendance.failed("no driver", at(miss)).offline, offline, "told once");
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn one_that_hangs_is_not_waited_for_until_it_answers() {
-        let mut attendance = Attendance::default();
+        let mut attendance = PluginHealth::default();
         attendance.ordered(at(1));
         assert!(attendance.is_awaited() && !attendance.hangs(at(6), at(5)) && attendance.hangs(at(7), at(5)));
         attendance.miss("silent", at(7));
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn nothing_was_heard_of_a_new_one_yet() {
-        let attendance = Attendance::default();
+        let attendance = PluginHealth::default();
         assert!(
             attendance.is_stale(at(0))
                 && !attendance.is_younger_than(at(9), at(0))
@@ -180,8 +180,8 @@ mod tests {
 
     #[test]
     fn the_log_hears_of_a_trouble_once_and_of_changing_ones_once_a_minute() {
-        let mut attendance = Attendance::default();
-        let trouble = |attendance: &mut Attendance, why, second| attendance.failed(why, at(second)).trouble;
+        let mut attendance = PluginHealth::default();
+        let trouble = |attendance: &mut PluginHealth, why, second| attendance.failed(why, at(second)).trouble;
         assert!(trouble(&mut attendance, "no driver", 0));
         assert!(!trouble(&mut attendance, "no driver", 100), "it goes on");
         assert!(!trouble(&mut attendance, "no device", 30), "too soon after the last line");
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn who_was_said_to_be_offline_is_said_to_be_back() {
-        let mut attendance = Attendance::default();
+        let mut attendance = PluginHealth::default();
         attendance.failed("no driver", at(0));
         attendance.good();
         for second in [1, 2, 3] {

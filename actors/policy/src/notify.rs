@@ -9,8 +9,9 @@ mod notice;
 mod outbox;
 mod watch;
 
-pub use notice::{Kind, Notice};
+pub use notice::{Notice, NoticeKind};
 pub use outbox::{
-    Again, At, CAUSES, Delivery, Effect, Event, HOUR, OLDEST, Outlet, State, WAITING, Wanted, Why, step,
+    At, CAUSES, Delivery, DropReason, Effect, Event, HOUR, OLDEST, Outlet, OutletConfig, Retry, State,
+    WAITING, step,
 };
-pub use watch::{Budget, Certificate, Memory, Model, Seen, look};
+pub use watch::{Budget, Certificate, Memory, ModelObservation, Observations, look};

@@ -14,9 +14,9 @@ pub struct ParkSpec {
     /// What wakes it.
     pub wake: ParkAct,
     /// Where it says whether it sleeps.
-    pub parked: Option<Sign>,
+    pub parked: Option<ParkedCheck>,
     /// Where it says that it has work.
-    pub busy: Option<Sign>,
+    pub busy: Option<ParkedCheck>,
 }
 
 /// `park.with`.
@@ -67,7 +67,7 @@ pub struct ParkRequest {
 
 /// A GET whose answer says yes or no.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Sign {
+pub struct ParkedCheck {
     /// Where.
     pub path: String,
     /// What in the answer says it.
@@ -167,7 +167,7 @@ impl ParkSpec {
             let (method, path) = ("POST".to_owned(), path.to_owned());
             ParkAct::Requests(vec![ParkRequest { method, path, body: body.map(str::to_owned), timeout }])
         };
-        let sign = |path: &str, read| Some(Sign { path: path.to_owned(), read });
+        let sign = |path: &str, read| Some(ParkedCheck { path: path.to_owned(), read });
         match way {
             // Level 1 keeps the weights in RAM. Level 2 drops them: a wake alone would bring back an empty model.
             ParkWay::Vllm => Some(Self {

@@ -13,23 +13,24 @@
 //! A variant that can be had by evicting goes before a lower one that fits, unless `Prefer::Resident`; one
 //! that has to wait goes behind any that needn't.
 
-mod alone;
-mod asleep;
 mod assignment;
+mod capacity;
 mod cost;
 mod decide;
 mod explain;
-mod room;
+mod parking;
 mod victims;
+mod without_scheduler;
 mod world;
 
 pub use crate::spec::HoldTime;
-pub use alone::{RETRY_ADDRESS, alone};
+pub use capacity::stop_cost;
 pub use cost::{eviction_cost, guessed_reload};
 pub use decide::{claims, decide, make_way, room, unexplained};
-pub use explain::{Explanation, Holder, Lack, Paused, VariantExplanation, explain};
-pub use room::stop_cost;
+pub use explain::{Explanation, MemoryHolder, MissingMemory, Paused, VariantExplanation, explain};
+pub use without_scheduler::{RETRY_ADDRESS, alone};
 pub use world::{
-    Blocker, Decision, Demand, Held, HeldPart, ModelName, Need, Never, Part, Prefer, Settings, Sleep,
-    Standing, Tenure, Urgency, Users, Variant, Why, World,
+    BlockReason, Blocker, Decision, Demand, DemandPriority, DeviceAllocation, HeldPart, ModelName, Need,
+    Never, ParkedMemory, PlacementSettings, Prefer, Resident, ResidentState, Tenure, UserClasses, Variant,
+    World,
 };

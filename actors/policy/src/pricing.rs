@@ -5,7 +5,7 @@
 //! Money is whole numbers of 10^-12 of a currency's unit ([`Money`]), prices are whole numbers of 10^-6 of
 //! it per million tokens, per hour or per kWh ([`Price`]). One token at the smallest price then costs
 //! exactly the smallest money, so costs of tokens are never rounded. Arithmetic is checked: what is too
-//! big is an [`Overflow`], never a wrong number. An `i64` of a database holds 9.2 million units of a
+//! big is an [`MoneyOverflow`], never a wrong number. An `i64` of a database holds 9.2 million units of a
 //! currency as [`Money::as_i64`].
 //!
 //! # Rules that a price list leaves open
@@ -20,7 +20,7 @@
 //!   within a run, its parts are cut so that they add up to that. Hours and joules are then rounded to
 //!   the nearest 10^-12, halves up.
 
-mod configured;
+mod config_change;
 mod draft;
 mod history;
 mod money;
@@ -28,10 +28,10 @@ mod share;
 #[cfg(test)]
 mod tests;
 
-pub use configured::{Configured, configured};
-pub use draft::{MAX_TIERS, PlanDraft, Problem, TierDraft, Wrong};
-pub use history::{History, InThePast, Interval, Micros, PlanChange};
-pub use money::{BadDecimal, Currency, Money, Overflow, Price};
+pub use config_change::{Configured, configured};
+pub use draft::{MAX_TIERS, PlanDraft, PlanMistake, PlanProblem, TierDraft};
+pub use history::{Interval, Micros, PlanChange, PlanHistory, PlanInThePast};
+pub use money::{BadDecimal, Currency, Money, MoneyOverflow, Price};
 pub use share::{Shares, share_by_weight, share_out};
 
 /// How a model is paid for. [`PlanDraft::build`] makes valid ones.
@@ -73,7 +73,7 @@ pub struct Tokens {
 /// What a request costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cost {
-    Priced(Parts),
+    Priced(CostParts),
     /// Cost 0, and marked as unpriced.
     Unpriced(Unpriced),
     /// The run is paid, not its requests.
@@ -82,7 +82,7 @@ pub enum Cost {
 
 /// The parts of a cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Parts {
+pub struct CostParts {
     /// Which tier it was, from 0.
     pub tier: usize,
     /// Of the uncached input, or of all of it without `cache_pricing`.
@@ -137,7 +137,7 @@ impl Plan {
     }
 
     /// The cost of a request.
-    pub fn cost(&self, tokens: Tokens) -> Result<Cost, Overflow> {
+    pub fn cost(&self, tokens: Tokens) -> Result<Cost, MoneyOverflow> {
         let Self::Tiered { cache_pricing, tiers, .. } = self else { return Ok(Cost::Hourly) };
         let (Some(input), Some(output)) = (tokens.input, tokens.output) else {
             return Ok(Cost::Unpriced(Unpriced::UnknownTokens));
@@ -145,7 +145,8 @@ impl Plan {
         let Some((nth, tier)) = tiers.iter().enumerate().find(|(_, tier)| tier.fits(input, output)) else {
             return Ok(Cost::Unpriced(Unpriced::NoTier));
         };
-        let mut parts = Parts { tier: nth, output: tier.output.of_tokens(output), ..Parts::default() };
+        let mut parts =
+            CostParts { tier: nth, output: tier.output.of_tokens(output), ..CostParts::default() };
         if *cache_pricing {
             let cached = tokens.cached.unwrap_or(0).min(input);
             let uncached = input - cached;
@@ -171,14 +172,14 @@ impl Plan {
         let known = costs.filter_map(|cost| match cost {
             Ok(Cost::Priced(parts)) => Some(parts.total),
             Ok(_) => None,
-            Err(Overflow) => Some(Money::MAX),
+            Err(MoneyOverflow) => Some(Money::MAX),
         });
         known.max()
     }
 }
 
 /// What the energy of a run or a request costs.
-pub fn electricity(millijoules: u64, per_kwh: Price) -> Result<Money, Overflow> {
+pub fn electricity(millijoules: u64, per_kwh: Price) -> Result<Money, MoneyOverflow> {
     // A kWh is 3.6 * 10^9 mJ, and the price counts 10^6 units of money.
     per_kwh.times(millijoules, 3600)
 }

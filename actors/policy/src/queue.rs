@@ -43,7 +43,8 @@ pub use steps::{explain, step};
 use crate::devices::{DeviceId, DeviceSnapshot};
 use crate::lifecycle::Moment;
 use crate::placement::{
-    Explanation, HeldPart, ModelName, Never, Part, Settings, Sleep, Standing, Urgency, Users, Variant,
+    DemandPriority, DeviceAllocation, Explanation, HeldPart, ModelName, Never, ParkedMemory,
+    PlacementSettings, ResidentState, UserClasses, Variant,
 };
 use crate::spec::Class;
 use pace::Account;
@@ -109,7 +110,7 @@ pub struct Waiting {
     /// MiB of its best variant on all devices.
     pub mib: u64,
     /// Who wants it.
-    pub urgency: Urgency,
+    pub urgency: DemandPriority,
     /// `overlap: true`.
     pub overlap: bool,
     /// It sleeps, and wants what it needs awake.
@@ -128,7 +129,7 @@ pub struct Ahead {
     /// Whose.
     pub model: ModelName,
     /// Who wants it.
-    pub urgency: Urgency,
+    pub urgency: DemandPriority,
     /// For how long.
     pub waited: Duration,
 }
@@ -248,7 +249,7 @@ pub enum Event {
         /// From launch to ready, as measured; `None`: guessed from its size.
         load: Option<Duration>,
         /// Who wants it. The same life may demand again, with another urgency, and keeps its place.
-        urgency: Urgency,
+        urgency: DemandPriority,
         /// `overlap: true`.
         overlap: bool,
     },
@@ -284,7 +285,7 @@ pub enum Event {
         /// As which variant.
         variant: Arc<str>,
         /// Where and how much.
-        assignment: Vec<Part>,
+        assignment: Vec<DeviceAllocation>,
     },
     /// A model would sleep, as soon as there is room for what it holds then. Answered by `LetPark`.
     Parking {
@@ -309,8 +310,8 @@ pub enum Event {
         model: ModelName,
         /// Which life.
         epoch: u64,
-        /// For whom; for `Urgency::Boot` nobody has to go.
-        urgency: Urgency,
+        /// For whom; for `DemandPriority::Boot` nobody has to go.
+        urgency: DemandPriority,
     },
     /// All models have said what they hold.
     AllAnnounced,
@@ -339,7 +340,7 @@ pub enum Effect {
         /// Position among the demand's variants.
         variant: usize,
         /// Where.
-        assignment: Vec<Part>,
+        assignment: Vec<DeviceAllocation>,
         /// Why this variant, in numbers.
         explanation: Box<Explanation>,
         /// When those that went for it were gone, and when their memory was free; `None`: nobody had to go.
@@ -423,12 +424,12 @@ pub enum Denial {
 
 /// A model as the Scheduler sees it before a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ModelView {
+pub struct ObservedModel {
     pub model: ModelName,
     /// Its present life.
     pub epoch: u64,
     /// What it does; not `Settling` and not `First`, which the Scheduler knows itself.
-    pub standing: Standing,
+    pub standing: ResidentState,
     /// `pinned: true`.
     pub pinned: bool,
     /// In its hours of `keep_warm`: its own class.
@@ -436,9 +437,9 @@ pub struct ModelView {
     /// From launch to ready, as measured.
     pub reload: Option<Duration>,
     /// Of which classes those are who use it.
-    pub users: Users,
+    pub users: UserClasses,
     /// How it sleeps or could; `None`: it has no way to, or is on its way out.
-    pub sleep: Option<Sleep>,
+    pub sleep: Option<ParkedMemory>,
     /// What the devices say that its processes use, in MiB; a device that doesn't say is not here.
     pub actual: Vec<(DeviceId, u64)>,
 }
@@ -451,9 +452,9 @@ pub struct View<'a> {
     /// The newest snapshot.
     pub snapshot: &'a DeviceSnapshot,
     /// The models that have a life.
-    pub models: &'a [ModelView],
+    pub models: &'a [ObservedModel],
     /// What the user wants.
-    pub settings: &'a Settings,
+    pub settings: &'a PlacementSettings,
 }
 
 /// What follows from an event.

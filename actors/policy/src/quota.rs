@@ -95,7 +95,7 @@ pub struct State {
 
 /// A request that wants to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ask {
+pub struct QuotaRequest {
     /// By the steady clock.
     pub now: Moment,
     /// The period of the budget that it is now, by its number.
@@ -110,7 +110,7 @@ pub struct Ask {
 
 /// What was reserved for a request that was admitted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ticket {
+pub struct QuotaTicket {
     /// Tokens of the minute.
     pub tokens: u64,
     /// Of the budget.
@@ -130,7 +130,7 @@ pub enum Limit {
 
 /// A request that may not begin now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct QuotaExceeded {
     /// Why.
     pub limit: Limit,
     /// When it may be tried again: of a budget, when the next period begins.
@@ -139,7 +139,7 @@ pub struct Refusal {
 
 /// What is left, for the headers of an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Left {
+pub struct RemainingQuota {
     /// Requests of this minute, and when all of them are back.
     pub requests: Option<(u64, Duration)>,
     /// The same of tokens.
@@ -189,13 +189,13 @@ impl State {
     }
 
     /// What is left now.
-    pub fn left(&self, limits: &Limits, now: Moment, period: i64) -> Left {
+    pub fn left(&self, limits: &Limits, now: Moment, period: i64) -> RemainingQuota {
         let state = self.at(limits, now, period);
         let shown = |bucket: Option<Bucket>, limit: Option<u64>| {
             let (bucket, limit) = (bucket?, limit?);
             Some((bucket.left(), bucket.until(limit, limit)))
         };
-        Left {
+        RemainingQuota {
             requests: shown(state.requests, limits.requests_per_minute),
             tokens: shown(state.tokens, limits.tokens_per_minute),
             budget: limits
@@ -206,10 +206,14 @@ impl State {
 }
 
 /// Whether a request may begin. One that may not changes nothing.
-pub fn admit(state: &State, limits: &Limits, ask: &Ask) -> (State, Result<Ticket, Refusal>) {
+pub fn admit(
+    state: &State,
+    limits: &Limits,
+    ask: &QuotaRequest,
+) -> (State, Result<QuotaTicket, QuotaExceeded>) {
     let mut next = state.at(limits, ask.now, ask.period);
     let before = next;
-    let refused = |limit, retry_after| (before, Err(Refusal { limit, retry_after }));
+    let refused = |limit, retry_after| (before, Err(QuotaExceeded { limit, retry_after }));
     if let (Some(bucket), Some(limit)) = (next.requests, limits.requests_per_minute) {
         let wait = bucket.until(limit, 1);
         if limit == 0 || !wait.is_zero() {
@@ -224,7 +228,7 @@ pub fn admit(state: &State, limits: &Limits, ask: &Ask) -> (State, Result<Ticket
         }
         next.tokens = Some(bucket.less(ask.tokens));
     }
-    let mut ticket = Ticket { tokens: ask.tokens, amount: 0 };
+    let mut ticket = QuotaTicket { tokens: ask.tokens, amount: 0 };
     if let Some(budget) = limits.budget {
         let sum = next.used.checked_add(next.reserved).and_then(|sum| sum.checked_add(ask.amount));
         // A budget that is used up admits nothing, not even what costs nothing.
@@ -242,8 +246,8 @@ pub fn admit(state: &State, limits: &Limits, ask: &Ask) -> (State, Result<Ticket
 pub fn true_up(
     state: &State,
     limits: &Limits,
-    ticket: &Ticket,
-    taken: &Ticket,
+    ticket: &QuotaTicket,
+    taken: &QuotaTicket,
     now: Moment,
     period: i64,
 ) -> State {

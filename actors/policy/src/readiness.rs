@@ -2,17 +2,17 @@
 //!
 //! First a cheap question (the *gate*), then one tiny real request (the *trial*), which tells what the gate can't:
 //! that the backend computes, and by which name it knows the model. `Readiness::next` says what to ask,
-//! `Readiness::hear` takes the answer. What a start has shown is `Lessons` for the next one of the same variant: where
+//! `Readiness::hear` takes the answer. What a start has shown is `PastStarts` for the next one of the same variant: where
 //! the gate has spoken the truth, the trial is left out, because the client's own request tells the same.
 
-mod far;
 mod names;
+mod remote;
 
-pub use far::{Far, Told};
-pub use names::{Listed, Listing, Names};
+pub use names::{ListedModel, Listing, ModelNames};
+pub use remote::{RemoteProbe, RemoteReadiness};
 
 use crate::spec::{ModeSpec, ProbeSpec, VariantSpec};
-use names::{Candidate, says_wrong_name};
+use names::{NameCandidate, says_wrong_name};
 use std::time::Duration;
 
 /// Between two questions while nobody listens, or the backend says that it isn't ready: this part of the time that it
@@ -38,7 +38,7 @@ const PROMPT: Duration = Duration::from_secs(1);
 
 /// A question to ask now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Question {
+pub struct ProbeQuestion {
     /// `GET` or `POST`.
     pub method: String,
     /// Where.
@@ -53,7 +53,7 @@ pub struct Question {
 
 /// What a question brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Heard {
+pub enum ProbeAnswer {
     /// Nothing yet: nobody listens, or the answer broke off.
     Nothing,
     Answer {
@@ -69,20 +69,20 @@ pub enum Heard {
 
 /// What follows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Next {
+pub enum ProbeStep {
     /// Ask the next question, after this time or as soon as something has happened; why it isn't ready yet.
     Wait(Duration, Option<String>),
     /// Ask the next question at once.
     AskOn,
     /// It serves.
-    Ready(Found),
+    Ready(BackendInfo),
     /// It never will.
-    Never(Refused),
+    Never(ReadinessError),
 }
 
 /// What is known of a backend that serves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct BackendInfo {
     /// The name under which requests must be sent on; `None`: it takes the names of the configuration.
     pub served_name: Option<String>,
     /// Tokens of context, where its list of models says so.
@@ -92,14 +92,14 @@ pub struct Found {
     /// The trial was refused for a reason of its own: status and text. It serves, and an operator may want to know.
     pub trial_refused: Option<(u16, String)>,
     /// For the next start of the same variant.
-    pub lessons: Lessons,
+    pub lessons: PastStarts,
     /// Another manager answers, which can say what its model does.
     pub manager: bool,
 }
 
 /// What former starts of a variant have shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Lessons {
+pub struct PastStarts {
     /// Which of the gate's paths tells the truth about loading.
     gate: usize,
     /// That gate was right, and the name is known: no trial is needed.
@@ -115,9 +115,9 @@ struct Trust {
 
 /// Why a backend will never be ready.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
+pub struct ReadinessError {
     /// What it refuses.
-    pub what: What,
+    pub what: RefusedThing,
     /// Such as `POST /v1/embeddings`.
     pub question: String,
     pub status: u16,
@@ -129,7 +129,7 @@ pub struct Refused {
 
 /// What a backend refuses.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum What {
+pub enum RefusedThing {
     /// It wants a key.
     Key,
     /// It doesn't know this path.
@@ -144,10 +144,10 @@ pub enum What {
 #[derive(Clone, Debug)]
 pub struct Readiness {
     probes: Vec<ProbeSpec>,
-    names: Names,
-    lessons: Lessons,
+    names: ModelNames,
+    lessons: PastStarts,
     at: At,
-    candidates: Vec<Candidate>,
+    candidates: Vec<NameCandidate>,
     candidate: usize,
     listing: Option<Listing>,
     /// Names that were refused in this round.
@@ -159,7 +159,7 @@ pub struct Readiness {
     /// The trial has been asked, and its first answer was not that it loads.
     trial_prompt: Option<bool>,
     /// Accepted in a trial; an alias is being tried out of curiosity.
-    accepted: Option<Candidate>,
+    accepted: Option<NameCandidate>,
 }
 
 /// Which question is next.
@@ -171,7 +171,7 @@ struct At {
 
 impl Readiness {
     /// `probes` in order, their paths as the backend has them; `lessons` of the last start.
-    pub fn new(probes: Vec<ProbeSpec>, names: Names, lessons: Lessons) -> Self {
+    pub fn new(probes: Vec<ProbeSpec>, names: ModelNames, lessons: PastStarts) -> Self {
         let mut readiness = Self {
             probes,
             names,
@@ -191,9 +191,9 @@ impl Readiness {
     }
 
     /// What to ask.
-    pub fn next(&self) -> Option<Question> {
+    pub fn next(&self) -> Option<ProbeQuestion> {
         let probe = self.probes.get(self.at.probe)?;
-        Some(Question {
+        Some(ProbeQuestion {
             method: probe.method.clone(),
             path: probe.paths.get(self.at.path)?.clone(),
             body: probe.body.clone(),
@@ -203,19 +203,19 @@ impl Readiness {
     }
 
     /// Takes the answer to that question.
-    pub fn hear(&mut self, heard: Heard, now: Duration) -> Next {
+    pub fn hear(&mut self, heard: ProbeAnswer, now: Duration) -> ProbeStep {
         if self.accepted.is_some() {
             return self.satisfied(&heard);
         }
-        let Heard::Answer { status, text, listing, took } = heard else {
+        let ProbeAnswer::Answer { status, text, listing, took } = heard else {
             self.refused_since = None;
-            return Next::Wait(pace(now), None);
+            return ProbeStep::Wait(pace(now), None);
         };
         match status {
             200..=299 => self.yes(listing, took),
             // Loading, or busy. Not every server says 503 for that; 501 is for good: it lacks the function.
             429 | 500 | 502..=599 => self.not_yet(status, &text, pause(took, now)),
-            401 | 403 => self.refuse(What::Key, status, text, took, now),
+            401 | 403 => self.refuse(RefusedThing::Key, status, text, took, now),
             _ if self.is_trial()
                 && (says_wrong_name(status, &text, &self.candidate().name) || self.is_unlisted(status)) =>
             {
@@ -227,21 +227,21 @@ impl Readiness {
                 let mut found = self.found();
                 found.lessons.trusted = None;
                 found.trial_refused = Some((status, text));
-                Next::Ready(found)
+                ProbeStep::Ready(found)
             }
-            _ => self.refuse(What::Request, status, text, took, now),
+            _ => self.refuse(RefusedThing::Request, status, text, took, now),
         }
     }
 
     /// It serves; whether it took the alias, too, says if it takes any name.
-    fn satisfied(&mut self, heard: &Heard) -> Next {
-        if matches!(heard, Heard::Answer { status: 200..=299, .. }) {
+    fn satisfied(&mut self, heard: &ProbeAnswer) -> ProbeStep {
+        if matches!(heard, ProbeAnswer::Answer { status: 200..=299, .. }) {
             self.accepted = Some(self.names.own());
         }
-        Next::Ready(self.found())
+        ProbeStep::Ready(self.found())
     }
 
-    fn yes(&mut self, listing: Option<Listing>, took: Duration) -> Next {
+    fn yes(&mut self, listing: Option<Listing>, took: Duration) -> ProbeStep {
         self.heard_well = true;
         if self.is_trial() {
             return self.accepted(took);
@@ -255,7 +255,7 @@ impl Readiness {
         if is_gate && self.at.path < self.lessons.gate {
             // The list is known; that it is ready is told by another path.
             self.at.path = self.lessons.gate;
-            return Next::AskOn;
+            return ProbeStep::AskOn;
         }
         if is_gate
             && let Some(trust) = &self.lessons.trusted
@@ -264,46 +264,46 @@ impl Readiness {
             let served_name = trust.served_name.clone();
             let context = self.context(served_name.as_deref());
             let lessons = self.lessons.clone();
-            return Next::Ready(Found {
+            return ProbeStep::Ready(BackendInfo {
                 served_name,
                 context,
                 owner: self.owner(),
                 lessons,
-                ..Found::default()
+                ..BackendInfo::default()
             });
         }
         if self.at.probe + 1 < self.probes.len() {
             self.at = At { probe: self.at.probe + 1, path: 0 };
-            return Next::AskOn;
+            return ProbeStep::AskOn;
         }
-        Next::Ready(self.found())
+        ProbeStep::Ready(self.found())
     }
 
     /// The trial has succeeded.
-    fn accepted(&mut self, took: Duration) -> Next {
+    fn accepted(&mut self, took: Duration) -> ProbeStep {
         self.trial_prompt.get_or_insert(took <= PROMPT);
         let accepted = self.candidate().clone();
         if let Some(alias) = self.names.curious(&accepted, self.listing.as_ref()) {
             self.accepted = Some(accepted);
             self.candidates = vec![alias];
             self.candidate = 0;
-            return Next::AskOn;
+            return ProbeStep::AskOn;
         }
-        Next::Ready(self.found())
+        ProbeStep::Ready(self.found())
     }
 
-    fn found(&self) -> Found {
+    fn found(&self) -> BackendInfo {
         let candidate = self.accepted.as_ref().or_else(|| self.untried()).unwrap_or_else(|| self.candidate());
         let served_name = candidate.forced.then(|| candidate.name.clone());
         let prompt = self.trial_prompt == Some(true);
         let trust = Trust { served_name: served_name.clone(), listing: self.listing.clone() };
-        let lessons = Lessons { gate: self.lessons.gate, trusted: prompt.then_some(trust) };
+        let lessons = PastStarts { gate: self.lessons.gate, trusted: prompt.then_some(trust) };
         let context = self.context(served_name.as_deref());
-        Found { served_name, context, owner: self.owner(), lessons, ..Found::default() }
+        BackendInfo { served_name, context, owner: self.owner(), lessons, ..BackendInfo::default() }
     }
 
     /// Where no question names the model, the list is all that tells: the only one in it is the one.
-    fn untried(&self) -> Option<&Candidate> {
+    fn untried(&self) -> Option<&NameCandidate> {
         let asks = self.probes.iter().any(|probe| probe.body.is_some());
         let [only] = &self.listing.as_ref().filter(|_| !asks)?.models[..] else { return None };
         self.candidates.iter().find(|candidate| candidate.name == only.name)
@@ -331,7 +331,7 @@ impl Readiness {
         Some(format!("; it lists {}{more}, not `{name}`: perhaps `served_name` is missing", names.join(", ")))
     }
 
-    fn not_yet(&mut self, status: u16, text: &str, pause: Duration) -> Next {
+    fn not_yet(&mut self, status: u16, text: &str, pause: Duration) -> ProbeStep {
         self.refused_since = None;
         let why = format!("status {status}: {text}{}", self.remark().unwrap_or_default());
         if self.is_second() {
@@ -339,49 +339,56 @@ impl Readiness {
             // The gate said yes too early; another of its paths may know better, and costs less than the trial.
             let paths = self.probes.first().map_or(0, |gate| gate.paths.len());
             if self.at.probe == 1 && self.heard_well && self.lessons.gate + 1 < paths {
-                self.lessons = Lessons { gate: self.lessons.gate + 1, trusted: None };
+                self.lessons = PastStarts { gate: self.lessons.gate + 1, trusted: None };
                 self.at = At { probe: 0, path: self.lessons.gate };
                 self.trial_prompt = None;
-                return Next::AskOn;
+                return ProbeStep::AskOn;
             }
         }
-        Next::Wait(pause, Some(why))
+        ProbeStep::Wait(pause, Some(why))
     }
 
-    fn wrong_name(&mut self, status: u16, text: String, took: Duration, now: Duration) -> Next {
+    fn wrong_name(&mut self, status: u16, text: String, took: Duration, now: Duration) -> ProbeStep {
         let name = self.candidate().name.clone();
         if !self.refused_names.contains(&name) {
             self.refused_names.push(name);
         }
         if self.candidate + 1 < self.candidates.len() {
             self.candidate += 1;
-            return Next::AskOn;
+            return ProbeStep::AskOn;
         }
         let names = self.refused_names.clone();
-        let next = self.refuse(What::Name(names), status, text, took, now);
+        let next = self.refuse(RefusedThing::Name(names), status, text, took, now);
         // From the start: the list may have grown meanwhile.
         self.at = At { probe: 0, path: 0 };
         self.candidate = 0;
         next
     }
 
-    fn unknown_path(&mut self, status: u16, text: String, took: Duration, now: Duration) -> Next {
+    fn unknown_path(&mut self, status: u16, text: String, took: Duration, now: Duration) -> ProbeStep {
         let paths = self.probes.get(self.at.probe).map_or(0, |probe| probe.paths.len());
         if self.at.path + 1 < paths {
             self.at.path += 1;
-            return Next::AskOn;
+            return ProbeStep::AskOn;
         }
         if self.at.probe + 1 < self.probes.len() {
             // It has none of the gate's paths: only the trial tells.
             self.at = At { probe: self.at.probe + 1, path: 0 };
-            return Next::AskOn;
+            return ProbeStep::AskOn;
         }
-        let next = self.refuse(What::Path, status, text, took, now);
+        let next = self.refuse(RefusedThing::Path, status, text, took, now);
         self.at = At { probe: 0, path: 0 };
         next
     }
 
-    fn refuse(&mut self, what: What, status: u16, text: String, took: Duration, now: Duration) -> Next {
+    fn refuse(
+        &mut self,
+        what: RefusedThing,
+        status: u16,
+        text: String,
+        took: Duration,
+        now: Duration,
+    ) -> ProbeStep {
         let since = match self.refused_since {
             Some((probe, since)) if probe == self.at.probe => since,
             _ => now,
@@ -389,12 +396,15 @@ impl Readiness {
         self.refused_since = Some((self.at.probe, since));
         let patience = if self.heard_well { KNOWN_PATIENCE } else { UNKNOWN_PATIENCE };
         if now.saturating_sub(since) < patience {
-            return Next::Wait(pause(took, now).max(REFUSED_PACE), Some(format!("status {status}: {text}")));
+            return ProbeStep::Wait(
+                pause(took, now).max(REFUSED_PACE),
+                Some(format!("status {status}: {text}")),
+            );
         }
         let question =
             self.next().map_or_else(String::new, |asked| format!("{} {}", asked.method, asked.path));
         let listed = self.listing.as_ref().map_or_else(Vec::new, Listing::names);
-        Next::Never(Refused { what, question, status, text, listed })
+        ProbeStep::Never(ReadinessError { what, question, status, text, listed })
     }
 
     fn is_second(&self) -> bool {
@@ -412,7 +422,7 @@ impl Readiness {
         matches!(status, 400 | 422) && self.listing.as_ref().is_some_and(lists_others)
     }
 
-    fn candidate(&self) -> &Candidate {
+    fn candidate(&self) -> &NameCandidate {
         self.candidates.get(self.candidate).unwrap_or_else(|| self.names.fallback())
     }
 }

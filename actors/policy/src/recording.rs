@@ -38,7 +38,7 @@ impl Patience {
 
 /// Trouble with the ledger, from its first failure until it counts as well again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Health {
+pub struct LedgerHealth {
     /// The last failure of the present trouble.
     failed: Option<Moment>,
     /// Rows were written since.
@@ -47,7 +47,7 @@ pub struct Health {
     pause: Duration,
 }
 
-impl Health {
+impl LedgerHealth {
     /// The ledger could not be written. True for the first failure of a trouble: it is worth a line in the log.
     pub fn fail(&mut self, now: Moment) -> bool {
         let first = self.failed.is_none();
@@ -126,7 +126,7 @@ pub struct View {
 
 /// Work for the database's hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Work {
+pub enum WorkKind {
     /// The rows that wait.
     Write,
     /// A step of playing back the overflow file.
@@ -139,29 +139,29 @@ pub enum Work {
 
 /// What each hand does next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Next {
+pub struct NextWork {
     /// The database's.
-    pub database: Option<Work>,
+    pub database: Option<WorkKind>,
     /// The overflow's: it writes the rows that wait.
     pub spill: bool,
 }
 
 /// Chooses.
-pub fn choose(view: &View) -> Next {
+pub fn choose(view: &View) -> NextWork {
     let slow = view.troubled || view.resting || view.busy && view.overdue;
     let spill = view.due && slow && !view.spilling && !view.spill_failed;
-    Next { database: if view.busy { None } else { database(view, spill) }, spill }
+    NextWork { database: if view.busy { None } else { database(view, spill) }, spill }
 }
 
-fn database(view: &View, spill: bool) -> Option<Work> {
+fn database(view: &View, spill: bool) -> Option<WorkKind> {
     if view.closing {
         if !view.due && !view.spilling {
-            return Some(Work::Close);
+            return Some(WorkKind::Close);
         }
         let well = !view.troubled && !view.resting;
         // When the overflow file takes nothing, the ledger may take something after all.
         let last_try = view.spill_failed && !view.tried;
-        return (view.due && !view.spilling && !spill && (well || last_try)).then_some(Work::Write);
+        return (view.due && !view.spilling && !spill && (well || last_try)).then_some(WorkKind::Write);
     }
     if view.resting {
         return None;
@@ -169,20 +169,20 @@ fn database(view: &View, spill: bool) -> Option<Work> {
     if view.troubled {
         // By rows that are safe already, if there are any: the others must not wait for the outcome.
         return if view.dirty {
-            Some(Work::Replay)
+            Some(WorkKind::Replay)
         } else if view.due && !spill && !view.spilling {
-            Some(Work::Write)
+            Some(WorkKind::Write)
         } else {
-            view.jobs.then_some(Work::Job)
+            view.jobs.then_some(WorkKind::Job)
         };
     }
     if view.due && !view.spilling && (!view.job_next || !view.jobs) {
-        return Some(Work::Write);
+        return Some(WorkKind::Write);
     }
     if view.jobs {
-        return Some(Work::Job);
+        return Some(WorkKind::Job);
     }
-    view.dirty.then_some(Work::Replay)
+    view.dirty.then_some(WorkKind::Replay)
 }
 
 #[cfg(test)]
@@ -234,8 +234,8 @@ mod tests {
             let next = choose(&view);
             assert!(!view.busy || next.database.is_none(), "{view:?}");
             assert!(!view.spilling || !next.spill, "{view:?}");
-            let both = next.spill && next.database == Some(Work::Write);
-            let again = view.spilling && next.database == Some(Work::Write);
+            let both = next.spill && next.database == Some(WorkKind::Write);
+            let again = view.spilling && next.database == Some(WorkKind::Write);
             assert!(!both && !again, "the same rows twice: {view:?}");
         }
     }
@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn the_ledger_is_closed_after_the_last_row_only() {
         for view in all() {
-            let closes = choose(&view).database == Some(Work::Close);
+            let closes = choose(&view).database == Some(WorkKind::Close);
             assert_eq!(closes, view.closing && !view.busy && !view.due && !view.spilling, "{view:?}");
         }
     }
@@ -254,7 +254,7 @@ mod tests {
         for view in all().filter(|view| view.closing && view.due && !view.busy && !view.spilling) {
             let well = !view.troubled && !view.resting;
             let last_way_out = view.spill_failed && !view.tried;
-            let writes = choose(&view).database == Some(Work::Write);
+            let writes = choose(&view).database == Some(WorkKind::Write);
             assert_eq!(writes, well || last_way_out, "{view:?}");
         }
     }
@@ -262,16 +262,16 @@ mod tests {
     #[test]
     fn a_well_ledger_takes_turns() {
         let view = View { due: true, jobs: true, dirty: true, ..View::default() };
-        assert_eq!(choose(&view).database, Some(Work::Write));
-        assert_eq!(choose(&View { job_next: true, ..view }).database, Some(Work::Job));
-        assert_eq!(choose(&View { due: false, jobs: false, ..view }).database, Some(Work::Replay));
-        assert_eq!(choose(&View::default()), Next::default());
+        assert_eq!(choose(&view).database, Some(WorkKind::Write));
+        assert_eq!(choose(&View { job_next: true, ..view }).database, Some(WorkKind::Job));
+        assert_eq!(choose(&View { due: false, jobs: false, ..view }).database, Some(WorkKind::Replay));
+        assert_eq!(choose(&View::default()), NextWork::default());
     }
 
     #[test]
     fn trouble_is_told_once_and_is_over_once() {
         let at = Duration::from_secs;
-        let mut health = Health::default();
+        let mut health = LedgerHealth::default();
         assert!(health.fail(at(1)));
         assert!(!health.fail(at(2)));
         assert!(health.rest(at(2)).is_some() && health.is_troubled());
@@ -289,7 +289,7 @@ mod tests {
     #[test]
     fn a_full_disk_that_takes_a_few_rows_is_no_recovery() {
         let at = Duration::from_secs;
-        let mut health = Health::default();
+        let mut health = LedgerHealth::default();
         health.doubt(at(0));
         assert!(!health.is_troubled(), "there is nothing to doubt");
         health.fail(at(1));
@@ -304,7 +304,7 @@ mod tests {
 
     #[test]
     fn pauses_grow_to_their_limit() {
-        let mut health = Health::default();
+        let mut health = LedgerHealth::default();
         let mut now = Duration::ZERO;
         let mut pauses = Vec::new();
         for _ in 0..8 {

@@ -3,15 +3,15 @@
 //! [`plan`] compares the specs before and after. A difference that no list here names counts as a changed launch, or of
 //! `program` as one that needs a restart of the manager: a key that is forgotten here is still never ignored.
 
+mod describe;
 mod keys;
-mod words;
 
 use crate::spec::{ModelSpec, Spec};
 use std::collections::BTreeSet;
 
 /// What follows from a new configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Plan {
+pub struct ReloadPlan {
     /// Models of the new file in its order, then those that it no longer has. Unchanged ones are left out.
     pub models: Vec<ModelChange>,
     /// How many models stay as they are.
@@ -57,7 +57,7 @@ pub enum Change {
     },
 }
 
-impl Plan {
+impl ReloadPlan {
     /// True if nothing changes.
     pub fn is_empty(&self) -> bool {
         self.models.is_empty() && self.in_place.is_empty() && self.needs_restart.is_empty()
@@ -82,8 +82,8 @@ impl Plan {
 }
 
 /// What changes when `new` takes the place of `old`.
-pub fn plan(old: &Spec, new: &Spec) -> Plan {
-    let mut plan = Plan::default();
+pub fn plan(old: &Spec, new: &Spec) -> ReloadPlan {
+    let mut plan = ReloadPlan::default();
     let find = |spec: &'_ Spec, name: &str| spec.models.iter().find(|model| model.name == name).cloned();
     for model in &new.models {
         let change = match find(old, &model.name) {

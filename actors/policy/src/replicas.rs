@@ -15,34 +15,34 @@
 //! - *A successor* for each whose place, such as a job, will be over soon (`renewal`): beside `max`, for the time in which there are both.
 
 mod renewal;
-mod words;
+mod types;
 
-pub use words::{
-    Effect, Event, LAST_CALL, LONGEST_PAUSE, MOST, PAUSE, RELOOK, Replicas, Stand, State, Step, Term, View,
-    Why, name,
+pub use types::{
+    Effect, Event, LAST_CALL, LONGEST_PAUSE, MOST, PAUSE, RELOOK, ReplicaState, Replicas, ScaleReason, State,
+    Step, Term, View, name,
 };
 
 use crate::gate::Word;
 use crate::lifecycle::Moment;
-use words::{Refused, free_seat};
+use types::{RefusedStart, free_seat};
 
 /// What follows from an event.
 pub fn step(state: &State, event: Event, view: &View<'_>, rules: &Replicas) -> Step {
     let mut next = state.clone();
     let now = view.now;
-    let count = |is: fn(Stand) -> bool| view.stands.iter().filter(|stand| is(**stand)).count();
-    let (ready, rising) = (count(|one| one == Stand::Ready), count(|one| one == Stand::Rising));
-    next.refused.retain(|refused| view.stands.get(refused.replica) != Some(&Stand::Ready));
+    let count = |is: fn(ReplicaState) -> bool| view.stands.iter().filter(|stand| is(**stand)).count();
+    let (ready, rising) = (count(|one| one == ReplicaState::Ready), count(|one| one == ReplicaState::Rising));
+    next.refused.retain(|refused| view.stands.get(refused.replica) != Some(&ReplicaState::Ready));
     match event {
         Event::Look => {}
         Event::Wanted => next.stopped = false,
         Event::Stopped => next.stopped = true,
         Event::Refused { replica, retry_after } => {
-            let of = |refused: &Refused| refused.replica == replica;
+            let of = |refused: &RefusedStart| refused.replica == replica;
             let before = next.refused.iter().copied().find(of);
             next.refused.retain(|refused| !of(refused));
             next.successors.retain(|pair| pair.new != replica);
-            let before = before.unwrap_or(Refused { replica, times: 0, until: now });
+            let before = before.unwrap_or(RefusedStart { replica, times: 0, until: now });
             next.refused.push(before.once_more(replica, now, retry_after));
         }
     }
@@ -71,8 +71,8 @@ pub fn step(state: &State, event: Event, view: &View<'_>, rules: &Replicas) -> S
 
 /// Ends those that a smaller `max` leaves no place for, each once.
 fn release(next: &mut State, view: &View<'_>, rules: &Replicas) -> Vec<Effect> {
-    next.released.retain(|one| view.stands.get(*one).is_some_and(|stand| *stand != Stand::Down));
-    let alive = |(_, stand): &(usize, &Stand)| stand.is_alive();
+    next.released.retain(|one| view.stands.get(*one).is_some_and(|stand| *stand != ReplicaState::Down));
+    let alive = |(_, stand): &(usize, &ReplicaState)| stand.is_alive();
     let beyond = view.stands.iter().enumerate().skip(rules.seats()).filter(alive).map(|(one, _)| one);
     let too_many: Vec<usize> = renewal::surplus(next, view, rules).into_iter().chain(beyond).collect();
     let too_many: Vec<usize> = too_many.into_iter().filter(|one| !next.released.contains(one)).collect();
@@ -108,14 +108,14 @@ fn grow(
     );
     next.grown = Some(now);
     let waited = view.waits_since.filter(|_| !few).map(|since| now.saturating_sub(since));
-    effects.push(Effect::More { replica, why: waited.map_or(Why::Few, Why::Waited) });
+    effects.push(Effect::More { replica, why: waited.map_or(ScaleReason::Few, ScaleReason::Waited) });
     None
 }
 
 /// The first of those that serve or will, as many as `min`.
-fn kept(stands: &[Stand], rules: &Replicas) -> Vec<bool> {
+fn kept(stands: &[ReplicaState], rules: &Replicas) -> Vec<bool> {
     let mut left = rules.min;
-    let stays = |stand: &Stand| {
+    let stays = |stand: &ReplicaState| {
         let stays = stand.is_alive() && left > 0;
         left -= u32::from(stays);
         stays

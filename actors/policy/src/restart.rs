@@ -41,7 +41,7 @@ impl Default for Intensity {
 
 /// What a supervisor does about a child that has crashed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum RestartDecision {
     /// Start it again after the pause.
     RestartAfter(Duration),
     /// It has crashed too often; leave it down.
@@ -50,24 +50,24 @@ pub enum Verdict {
 
 /// The recent restarts of one child; times are measured from any fixed origin.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct History {
+pub struct RestartHistory {
     recent: VecDeque<Duration>,
 }
 
-impl History {
+impl RestartHistory {
     /// Records a crash at `now` and decides what follows.
-    pub fn crashed(&mut self, intensity: Intensity, now: Duration) -> Verdict {
+    pub fn crashed(&mut self, intensity: Intensity, now: Duration) -> RestartDecision {
         while self.recent.front().is_some_and(|at| now.saturating_sub(*at) > intensity.period) {
             self.recent.pop_front();
         }
         if self.recent.len() >= intensity.restarts {
-            return Verdict::GiveUp;
+            return RestartDecision::GiveUp;
         }
         self.recent.push_back(now);
         // The first crash costs no pause; the next ones wait 100 ms, 200 ms, ... so that a crash loop
         // does not take the processor from the others.
         let earlier = u32::try_from(self.recent.len() - 1).unwrap_or(u32::MAX);
-        Verdict::RestartAfter(Duration::from_millis(100) * earlier)
+        RestartDecision::RestartAfter(Duration::from_millis(100) * earlier)
     }
 }
 
@@ -84,26 +84,33 @@ mod tests {
 
     #[test]
     fn a_fourth_crash_within_a_minute_is_given_up() {
-        let mut history = History::default();
+        let mut history = RestartHistory::default();
         let at = Duration::from_secs;
-        assert_eq!(history.crashed(Intensity::default(), at(1)), Verdict::RestartAfter(Duration::ZERO));
-        let pause = |ms| Verdict::RestartAfter(Duration::from_millis(ms));
+        assert_eq!(
+            history.crashed(Intensity::default(), at(1)),
+            RestartDecision::RestartAfter(Duration::ZERO)
+        );
+        let pause = |ms| RestartDecision::RestartAfter(Duration::from_millis(ms));
         assert_eq!(history.crashed(Intensity::default(), at(2)), pause(100));
         assert_eq!(history.crashed(Intensity::default(), at(3)), pause(200));
-        assert_eq!(history.crashed(Intensity::default(), at(4)), Verdict::GiveUp);
+        assert_eq!(history.crashed(Intensity::default(), at(4)), RestartDecision::GiveUp);
     }
 
     #[test]
     fn old_crashes_are_forgotten() {
-        let mut history = History::default();
+        let mut history = RestartHistory::default();
         let at = Duration::from_secs;
         history.crashed(Intensity::default(), at(1));
         let still = history.clone().crashed(Intensity::default(), at(61));
-        assert_eq!(still, Verdict::RestartAfter(Duration::from_millis(100)), "a minute later to the second");
-        let mut history = History::default();
+        assert_eq!(
+            still,
+            RestartDecision::RestartAfter(Duration::from_millis(100)),
+            "a minute later to the second"
+        );
+        let mut history = RestartHistory::default();
         for minute in 1..20 {
             let verdict = history.crashed(Intensity::default(), Duration::from_secs(minute * 61));
-            assert_eq!(verdict, Verdict::RestartAfter(Duration::ZERO));
+            assert_eq!(verdict, RestartDecision::RestartAfter(Duration::ZERO));
         }
     }
 }

@@ -6,7 +6,7 @@ mod notify;
 mod place;
 mod routes;
 
-pub use notify::{Form, NotifySpec, Way};
+pub use notify::{DeliveryMethod, NotifySpec, WebhookFormat};
 pub use place::{BadUrl, Place, Secret, UrlPlace};
 pub use routes::Routes;
 
@@ -191,7 +191,7 @@ pub struct ProgramSpec {
     /// True: each request that has ended has a line in the log.
     pub log_requests: bool,
     /// How much is kept of requests to models with `capture`, and for how long.
-    pub captures: capture::Bounds,
+    pub captures: capture::CaptureBounds,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Network>,
     /// What a proxy puts before all paths, such as `/llm`; empty: nothing.
@@ -348,7 +348,7 @@ pub struct ModelSpec {
     /// True: what clients send and backends answer is kept for a while.
     pub capture: bool,
     /// Which of its names `/v1/models` has.
-    pub listed: Listed,
+    pub listed: ListedNames,
     /// Tokens that it takes at once, as the user says.
     pub context_length: Option<u64>,
     /// True: the answer's `model` becomes the name that was asked for.
@@ -388,7 +388,7 @@ impl ModelSpec {
 
 /// Which names of a model are listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Listed {
+pub struct ListedNames {
     /// The model at all.
     pub name: bool,
     /// Its aliases too.

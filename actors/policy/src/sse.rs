@@ -3,7 +3,7 @@
 //!
 //! The format: <https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream>
 
-use crate::find;
+use crate::byte_search;
 use std::mem;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
@@ -112,7 +112,7 @@ impl Framer {
             self.in_event = true;
             if matches!(self.line, Line::Value(_) | Line::Comment | Line::Stray) {
                 let rest = chunk.get(at..)?;
-                let length = find::line_end(rest);
+                let length = byte_search::line_end(rest);
                 let bytes = rest.get(..length)?;
                 match self.line {
                     Line::Value(field) => listener.value(field, bytes, base + at as u64),

@@ -27,13 +27,13 @@ pub fn no_thread(cause: &dyn Display) -> String {
 
 /// An operating system, as far as launching is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum System {
+pub enum OsFamily {
     /// Linux, and what behaves like it.
     Unix,
     Windows,
 }
 
-impl System {
+impl OsFamily {
     /// The one that this program was built for.
     pub const HERE: Self = if cfg!(windows) { Self::Windows } else { Self::Unix };
 

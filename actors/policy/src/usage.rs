@@ -33,10 +33,10 @@
 //! # Estimates
 //!
 //! What was delivered is billed. When no text has come since the last report, that report is the truth. Otherwise the
-//! output is estimated ([`Source::Estimated`]) by what the model's counted answers had ([`Pace`]): one token an event, or
+//! output is estimated ([`CountSource::Estimated`]) by what the model's counted answers had ([`TokenRate`]): one token an event, or
 //! so many bytes a token. Of a model that is not known yet, a text is a token if it is short, and a token for each four
 //! bytes if it is not. The input, when no report has it, is the caller's to estimate from the request ([`prompt`]).
-//! An unfinished JSON answer without a report stays unknown: [`Source::None`], never 0.
+//! An unfinished JSON answer without a report stays unknown: [`CountSource::None`], never 0.
 //!
 //! # The usage event
 //!
@@ -52,7 +52,7 @@
 //! skipped in blocks. Most events of a stream equal the last one except in one string and some numbers, so they are
 //! compared instead of parsed.
 
-mod draft;
+mod document_usage;
 mod fields;
 mod numbers;
 mod output;
@@ -65,22 +65,22 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod totals;
-mod walk;
+mod walker;
 
-pub use output::{MAX_EVENT, Output, Part};
+pub use output::{MAX_EVENT, OutputPart, StreamOutput};
 pub use paths::Dialect;
 pub use pointers::{BadPointer, Pointers};
-pub use report::{End, MAX_HELD, Pace, Source, Timings, Usage};
+pub use report::{CountSource, End, MAX_HELD, Timings, TokenRate, Usage};
 
-use draft::Draft;
+use document_usage::DocumentUsage;
 use std::mem;
-use stream::{Reading, Stream};
-use totals::Totals;
-use walk::Walker;
+use stream::{DocumentReader, UsageStream};
+use totals::UsageTotals;
+use walker::Walker;
 
 /// How the answer is framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
+pub enum Framing {
     /// One JSON document.
     Json,
     /// `text/event-stream`.
@@ -89,7 +89,7 @@ pub enum Shape {
     Unknown,
 }
 
-impl Shape {
+impl Framing {
     /// From the `Content-Type` of the answer, empty if it has none, and whether a stream was asked for; `None`: there is
     /// nothing to read in it.
     pub fn of_content_type(value: &str, stream_asked: bool) -> Option<Self> {
@@ -127,27 +127,27 @@ const MOST_OF_NO_JSON: usize = 200;
 #[derive(Debug)]
 pub struct Meter {
     dialect: Dialect,
-    shape: Shape,
+    shape: Framing,
     stream_asked: bool,
     /// `None`: the answer is one JSON document.
-    stream: Option<Box<Stream>>,
+    stream: Option<Box<UsageStream>>,
     hides: bool,
     walker: Walker,
-    draft: Draft,
-    totals: Totals,
+    draft: DocumentUsage,
+    totals: UsageTotals,
 }
 
 impl Meter {
-    pub fn new(shape: Shape, dialect: Dialect) -> Self {
+    pub fn new(shape: Framing, dialect: Dialect) -> Self {
         Self {
             dialect,
             shape,
-            stream_asked: shape == Shape::Sse,
-            stream: (shape == Shape::Sse).then(|| Box::new(Stream::new(false))),
+            stream_asked: shape == Framing::Sse,
+            stream: (shape == Framing::Sse).then(|| Box::new(UsageStream::new(false))),
             hides: false,
             walker: Walker::default(),
-            draft: Draft::default(),
-            totals: Totals::default(),
+            draft: DocumentUsage::default(),
+            totals: UsageTotals::default(),
         }
     }
 
@@ -169,23 +169,23 @@ impl Meter {
     }
 
     /// Reads the next bytes as they came from the backend, and says what to send of them.
-    pub fn push(&mut self, chunk: &[u8]) -> Output {
-        if self.shape == Shape::Unknown {
-            let Some(shape) = Shape::of_bytes(chunk, self.stream_asked) else { return Output::All };
+    pub fn push(&mut self, chunk: &[u8]) -> StreamOutput {
+        if self.shape == Framing::Unknown {
+            let Some(shape) = Framing::of_bytes(chunk, self.stream_asked) else { return StreamOutput::All };
             self.shape = shape;
-            if shape == Shape::Sse {
-                self.stream = Some(Box::new(Stream::new(self.hides)));
+            if shape == Framing::Sse {
+                self.stream = Some(Box::new(UsageStream::new(self.hides)));
             }
         }
         let Self { dialect, stream, walker, draft, totals, .. } = self;
         match stream {
-            Some(stream) => stream.push(chunk, &mut Reading { dialect, walker, draft, totals }),
+            Some(stream) => stream.push(chunk, &mut DocumentReader { dialect, walker, draft, totals }),
             None => {
                 walker.feed(chunk, 0, dialect, draft);
                 if walker.is_foreign() {
                     draft.words.add(chunk);
                 }
-                Output::All
+                StreamOutput::All
             }
         }
     }
@@ -194,7 +194,7 @@ impl Meter {
     pub fn close(&mut self) -> Vec<u8> {
         let Self { dialect, stream, walker, draft, totals, .. } = self;
         let Some(stream) = stream else { return Vec::new() };
-        stream.close(&mut Reading { dialect, walker, draft, totals })
+        stream.close(&mut DocumentReader { dialect, walker, draft, totals })
     }
 
     /// Events so far that carried text.
@@ -214,7 +214,7 @@ impl Meter {
 
     /// Whether it may still turn out to be a stream.
     pub fn may_be_stream(&self) -> bool {
-        self.shape == Shape::Unknown && self.stream_asked
+        self.shape == Framing::Unknown && self.stream_asked
     }
 
     /// Whether an event has come.
@@ -242,7 +242,7 @@ impl Meter {
 
     /// Whether a document is still incomplete.
     pub fn is_cut(&self) -> bool {
-        self.stream.is_none() && self.shape == Shape::Json && !self.walker.ended() && !self.walker.failed()
+        self.stream.is_none() && self.shape == Framing::Json && !self.walker.ended() && !self.walker.failed()
     }
 
     /// The engine's words, if it has told of an error; they may be empty.
@@ -277,7 +277,7 @@ impl Meter {
         line.strip_prefix("error:").map(|words| words.trim().to_owned())
     }
 
-    pub fn finish(mut self, end: End, pace: &Pace) -> Usage {
+    pub fn finish(mut self, end: End, pace: &TokenRate) -> Usage {
         let is_stream = self.stream.is_some();
         if is_stream {
             self.close();

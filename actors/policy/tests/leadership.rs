@@ -2,7 +2,8 @@
 //! connections that break, managers that are killed or frozen; and long random ones, after which somebody has to lead soon.
 
 use llm_manager_policy::leadership::{
-    Effect, Event, Lease, Mark, Replica, Said, Standing, Stands, State, Terms, step,
+    Effect, Event, LeadershipLease, LeadershipStatus, LeaseReply, Mark, Replica, SharedRunState, State,
+    Terms, step,
 };
 use llm_manager_policy::lifecycle::Moment;
 use proptest::prelude::*;
@@ -16,7 +17,7 @@ const UNIT: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Way {
     There { held: Option<u64>, over: Option<Mark> },
-    Back(Said),
+    Back(LeaseReply),
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -35,7 +36,7 @@ struct Manager {
 struct World {
     now: Moment,
     managers: [Manager; 2],
-    lease: Lease<usize>,
+    lease: LeadershipLease<usize>,
     faults: u8,
 }
 
@@ -60,7 +61,7 @@ enum Action {
 
 impl World {
     fn new(faults: u8) -> Self {
-        Self { now: Moment::ZERO, managers: Default::default(), lease: Lease::default(), faults }
+        Self { now: Moment::ZERO, managers: Default::default(), lease: LeadershipLease::default(), faults }
     }
 
     fn acts(&self, manager: usize, terms: &Terms) -> bool {
@@ -139,7 +140,7 @@ impl World {
                 self.faults -= 1;
                 self.managers[who].way = None;
                 self.unlock(who);
-                self.drive(who, Event::Told(Said::Nothing), terms);
+                self.drive(who, Event::Told(LeaseReply::Nothing), terms);
             }
             Action::Cut(who) => {
                 self.faults -= 1;
@@ -230,27 +231,30 @@ fn a_replica_is_found_by_its_name() {
         name: name.to_owned(),
         variant: "only".to_owned(),
         run,
-        stands: Stands::Leaving,
+        stands: SharedRunState::Leaving,
     };
-    let standing = Standing { replicas: [replica("a", 1), replica("b", 2)].into(), ..Standing::default() };
+    let standing = LeadershipStatus {
+        replicas: [replica("a", 1), replica("b", 2)].into(),
+        ..LeadershipStatus::default()
+    };
     let run = |name| standing.replica(name).map(|found| found.run);
     assert_eq!([run("a"), run("b"), run("c")], [Some(1), Some(2), None]);
 }
 
 #[test]
 fn a_lease_changes_hands_when_it_is_over_and_not_before() {
-    let mut lease = Lease::default();
-    assert_eq!(lease.answer(&1, None, None), Said::Yours(1), "nobody had it");
-    assert_eq!(lease.answer(&1, Some(1), None), Said::Yours(1));
+    let mut lease = LeadershipLease::default();
+    assert_eq!(lease.answer(&1, None, None), LeaseReply::Yours(1), "nobody had it");
+    assert_eq!(lease.answer(&1, Some(1), None), LeaseReply::Yours(1));
     let mark = Mark { token: 1, renewals: 1 };
-    assert_eq!(lease.answer(&2, None, None), Said::Others(mark));
+    assert_eq!(lease.answer(&2, None, None), LeaseReply::Others(mark));
     assert_eq!((lease.lock, lease.mark), (Some(1), mark));
-    assert_eq!(lease.answer(&2, None, Some(mark)), Said::Others(mark));
+    assert_eq!(lease.answer(&2, None, Some(mark)), LeaseReply::Others(mark));
     assert_eq!(lease.lock, None, "its connection is ended");
-    assert_eq!(lease.answer(&2, None, Some(mark)), Said::Yours(2));
+    assert_eq!(lease.answer(&2, None, Some(mark)), LeaseReply::Yours(2));
     let second = Mark { token: 2, renewals: 0 };
-    assert_eq!(lease.answer(&1, Some(1), None), Said::Others(second), "it comes back too late");
-    assert_eq!(lease.answer(&2, None, None), Said::Others(second), "one that began anew has no lease");
+    assert_eq!(lease.answer(&1, Some(1), None), LeaseReply::Others(second), "it comes back too late");
+    assert_eq!(lease.answer(&2, None, None), LeaseReply::Others(second), "one that began anew has no lease");
     assert_eq!((lease.lock, lease.holder, lease.mark), (None, Some(2), second));
 }
 

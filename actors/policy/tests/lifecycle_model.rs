@@ -17,9 +17,9 @@ mod model_world;
 
 use Action::*;
 use explore::explore;
-use llm_manager_policy::gate::{Asker, Word};
+use llm_manager_policy::gate::{LeaseAsker, Word};
 use llm_manager_policy::lifecycle::{
-    Effect, Ending, Event, Limits, Moment, Phase, Refusal, State, StopCause, Urgency, View, step,
+    Effect, Ending, Event, Limits, Moment, Phase, Refusal, State, StopCause, StopUrgency, View, step,
 };
 use llm_manager_policy::restart::STABLE_RUN;
 use stateright::{Checker, HasDiscoveries, Model, Property};
@@ -252,7 +252,7 @@ impl Model for Setup {
                 actions.push(action);
             }
         };
-        may(room && world.gate.acquire(Asker::Newcomer, self.max_concurrency).is_some(), FastPath);
+        may(room && world.gate.acquire(LeaseAsker::Newcomer, self.max_concurrency).is_some(), FastPath);
         may(world.waiting > 0, Leave);
         may(world.operator_waits, OperatorLeaves);
         may(world.leased > world.stalled, Release);
@@ -281,7 +281,7 @@ impl Model for Setup {
         may(self.renews, Hear(Event::Renew));
         may(self.parks.is_some(), Hear(Event::Park));
         may(self.parks.is_some(), Hear(Event::Abandoned));
-        for urgency in [Urgency::Drain, Urgency::Now, Urgency::Kill] {
+        for urgency in [StopUrgency::Drain, StopUrgency::Now, StopUrgency::Kill] {
             may(true, Operate(Event::Stop(urgency), false));
         }
         for order in [Event::Start, Event::Restart] {
@@ -336,7 +336,7 @@ impl Model for Setup {
             TimePasses => passed = TICK,
             StableTimePasses => passed = STABLE_RUN,
             FastPath => {
-                world.gate = world.gate.acquire(Asker::Newcomer, self.max_concurrency)?;
+                world.gate = world.gate.acquire(LeaseAsker::Newcomer, self.max_concurrency)?;
                 world.leased += 1;
             }
             Ask => {

@@ -7,9 +7,9 @@
 #[path = "support/strategies.rs"]
 mod strategies;
 
-use llm_manager_policy::gate::{Asker, Word};
+use llm_manager_policy::gate::{LeaseAsker, Word};
 use llm_manager_policy::lifecycle::{
-    Effect, Ending, Event, GONE_HERE, Limits, Moment, Phase, State, StopCause, Urgency, View, step,
+    Effect, Ending, Event, GONE_HERE, Limits, Moment, Phase, State, StopCause, StopUrgency, View, step,
 };
 use proptest::prelude::*;
 use std::time::Duration;
@@ -196,7 +196,7 @@ impl Shell {
     }
 
     fn fast_path(&mut self) {
-        if let Some(gate) = self.gate.acquire(Asker::Newcomer, self.limit) {
+        if let Some(gate) = self.gate.acquire(LeaseAsker::Newcomer, self.limit) {
             self.gate = gate;
             self.leased += 1;
         }
@@ -317,7 +317,7 @@ impl Shell {
         self.operators = 0;
         self.gate = self.gate.watched(self.waiting > 0);
         while self.waiting > 0
-            && let Some(gate) = self.gate.acquire(Asker::Queue, self.limit)
+            && let Some(gate) = self.gate.acquire(LeaseAsker::Queue, self.limit)
         {
             self.gate = gate;
             self.leased += 1;
@@ -371,7 +371,8 @@ impl Shell {
             }
             8 => self.waiting = self.waiting.saturating_sub(1),
             9 => {
-                let urgency = [Urgency::Drain, Urgency::Now, Urgency::Kill][usize::from(pick) % 3];
+                let urgency =
+                    [StopUrgency::Drain, StopUrgency::Now, StopUrgency::Kill][usize::from(pick) % 3];
                 self.handle(Event::Stop(urgency), gaps)?;
             }
             10 => {

@@ -13,7 +13,7 @@ use Effect::*;
 use Event::{Evict, LeaseFreed, Restart, Start};
 use cells::{ALL_EVENTS, ALL_PHASES, kind_of_event, kind_of_phase};
 use llm_manager_policy::lifecycle::{
-    Effect, Ending, Event, Limits, Moment, Phase, Refusal, State, StopCause, Urgency, View, step,
+    Effect, Ending, Event, Limits, Moment, Phase, Refusal, State, StopCause, StopUrgency, View, step,
 };
 use llm_manager_policy::restart::STABLE_RUN;
 use retire_rows::retirement;
@@ -60,7 +60,7 @@ const WAKE_FAILED: Event = Event::WakeFailed { epoch: EPOCH };
 /// News of a backend that sleeps, or should.
 const NEWS_OF_SLEEP: [Event; 5] = [PARKED, PARK_REFUSED, PARK_FAILED, WOKEN, WAKE_FAILED];
 const STOPS: [Event; 3] =
-    [Event::Stop(Urgency::Drain), Event::Stop(Urgency::Now), Event::Stop(Urgency::Kill)];
+    [Event::Stop(StopUrgency::Drain), Event::Stop(StopUrgency::Now), Event::Stop(StopUrgency::Kill)];
 
 const QUEUED: Phase = Phase::Queued { deadline: after(5) };
 const STARTING: Phase = Phase::Starting { deadline: after(5) };

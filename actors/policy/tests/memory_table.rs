@@ -3,8 +3,8 @@
 
 use llm_manager_policy::devices::Requirement;
 use llm_manager_policy::memory::{
-    CacheType, Cards, Draft, Estimate, Facts, Header, Kind, Llama, Loaded, MIB, Part, Place, Served, Tensor,
-    Value, llama, served, shares,
+    CacheType, Cards, DraftModel, Estimate, EstimateLine, Facts, Header, Llama, LoadedWeights, MIB,
+    MemoryLocation, MemoryPurpose, Served, Tensor, Value, llama, served, shares,
 };
 use proptest::prelude::*;
 
@@ -34,12 +34,12 @@ fn header(architecture: &str, numbers: &[(&str, u64)]) -> Header {
     header
 }
 
-fn loaded(header: &Header) -> Loaded {
-    Loaded { facts: Facts::of(header).unwrap(), projector: 0, draft: None }
+fn loaded(header: &Header) -> LoadedWeights {
+    LoadedWeights { facts: Facts::of(header).unwrap(), projector: 0, draft: None }
 }
 
-fn mib(estimate: &Estimate, place: Place, kind: Kind) -> u64 {
-    let part = estimate.parts.iter().find(|part: &&Part| part.place == place && part.kind == kind);
+fn mib(estimate: &Estimate, place: MemoryLocation, kind: MemoryPurpose) -> u64 {
+    let part = estimate.parts.iter().find(|part: &&EstimateLine| part.place == place && part.kind == kind);
     part.map_or(0, |part| part.bytes / MIB)
 }
 
@@ -56,7 +56,10 @@ fn list(header: &mut Header, key: &str, list: &[u64]) {
 /// The KV cache and the states in RAM, in MiB.
 fn kept(header: &Header, flags: &Llama) -> (u64, u64) {
     let estimate = llama(&loaded(header), flags, &Cards::default());
-    (mib(&estimate, Place::Host, Kind::Cache), mib(&estimate, Place::Host, Kind::State))
+    (
+        mib(&estimate, MemoryLocation::Host, MemoryPurpose::Cache),
+        mib(&estimate, MemoryLocation::Host, MemoryPurpose::State),
+    )
 }
 
 #[test]
@@ -164,13 +167,14 @@ fn layers_go_to_cards_from_the_last_backwards() {
     let model = loaded(&header("llama", &[]));
     let weights = |flags: &Llama, cards: &[Option<u64>]| {
         let estimate = llama(&model, flags, &Cards(cards.to_vec()));
-        let of = |place| mib(&estimate, place, Kind::Weights);
-        (of(Place::Card(0)), of(Place::Card(1)), of(Place::Host))
+        let of = |place| mib(&estimate, place, MemoryPurpose::Weights);
+        (of(MemoryLocation::Card(0)), of(MemoryLocation::Card(1)), of(MemoryLocation::Host))
     };
     let two = [Some(24_000), Some(24_000)];
     assert_eq!(weights(&flags(|_| ()), &[None]), (4 * 160 + 70, 0, 50));
     let own = llama(&model, &flags(|_| ()), &Cards(vec![None]));
-    let process = [Place::Card(0), Place::Host].map(|place| mib(&own, place, Kind::Process));
+    let process =
+        [MemoryLocation::Card(0), MemoryLocation::Host].map(|place| mib(&own, place, MemoryPurpose::Process));
     assert_eq!(process, [300, 64], "the driver's and the server's own");
     assert_eq!(weights(&flags(|flags| flags.gpu_layers = Some(2)), &[None]), (160 + 70, 0, 50 + 3 * 160));
     assert_eq!(weights(&flags(|flags| flags.gpu_layers = Some(0)), &two), (0, 0, 760));
@@ -188,16 +192,16 @@ fn layers_go_to_cards_from_the_last_backwards() {
     let mut tied = header("llama", &[]);
     tied.tensors.retain(|tensor| tensor.name != "output.weight");
     let estimate = llama(&loaded(&tied), &flags(|_| ()), &Cards(vec![None]));
-    assert_eq!(mib(&estimate, Place::Card(0), Kind::Weights), 640 + 50);
+    assert_eq!(mib(&estimate, MemoryLocation::Card(0), MemoryPurpose::Weights), 640 + 50);
     // A projector is on the first card, a draft model where its own flag says.
     let facts = model.facts.clone();
-    let draft = Draft { facts, keys: CacheType::F16, values: CacheType::F16, gpu_layers: Some(0) };
-    let both = Loaded { projector: 5 * MIB, draft: Some(draft), ..model.clone() };
+    let draft = DraftModel { facts, keys: CacheType::F16, values: CacheType::F16, gpu_layers: Some(0) };
+    let both = LoadedWeights { projector: 5 * MIB, draft: Some(draft), ..model.clone() };
     let estimate = llama(&both, &flags(|_| ()), &Cards(vec![None]));
-    assert_eq!(mib(&estimate, Place::Card(0), Kind::Projector), 5);
-    assert!(mib(&estimate, Place::Host, Kind::Draft) >= 760 + 64);
+    assert_eq!(mib(&estimate, MemoryLocation::Card(0), MemoryPurpose::Projector), 5);
+    assert!(mib(&estimate, MemoryLocation::Host, MemoryPurpose::Draft) >= 760 + 64);
     let no_cache = llama(&model, &flags(|flags| flags.cache_on_card = false), &Cards(vec![None]));
-    assert_eq!(mib(&no_cache, Place::Host, Kind::Cache), 64);
+    assert_eq!(mib(&no_cache, MemoryLocation::Host, MemoryPurpose::Cache), 64);
 }
 
 /// 512 tokens at once: 15 MiB for what a layer works on, 8 MiB for which of 8192 cells each may see, and 4 MiB for what
@@ -206,7 +210,8 @@ fn layers_go_to_cards_from_the_last_backwards() {
 fn what_is_worked_on_needs_memory_where_the_layers_are() {
     let of = |flags: &Llama, cards: &Cards| {
         let estimate = llama(&loaded(&header("llama", &[])), flags, cards);
-        [Place::Host, Place::Card(0)].map(|place| mib(&estimate, place, Kind::Compute))
+        [MemoryLocation::Host, MemoryLocation::Card(0)]
+            .map(|place| mib(&estimate, place, MemoryPurpose::Compute))
     };
     let card = Cards(vec![None]);
     assert_eq!(of(&flags(|_| ()), &card), [4 + 8, 15 + 8]);
@@ -238,7 +243,7 @@ fn without_a_cache_the_working_memory_does_not_grow_with_the_context() {
     let states: &[(&str, u64)] = &[("ssm.inner_size", 8192), ("ssm.state_size", 16), ("ssm.conv_kernel", 4)];
     let of = |header: &Header, context| {
         let flags = flags(|flags| flags.context = Some(context));
-        mib(&llama(&loaded(header), &flags, &Cards::default()), Place::Host, Kind::Compute)
+        mib(&llama(&loaded(header), &flags, &Cards::default()), MemoryLocation::Host, MemoryPurpose::Compute)
     };
     let no_flash = flags(|flags| flags.no_flash = true);
     let plain = |flags: &Llama| llama(&loaded(&header("bert", &[])), flags, &Cards::default()).parts;
@@ -269,7 +274,7 @@ fn a_model_is_told_with_its_slots() {
     assert_eq!(own, "llama, 4 layers, context 65536, 4 slots that share it", "0 is the model's own");
     let keeps_nothing = llama(&loaded(&header("bert", &[])), &flags(|_| ()), &Cards::default());
     assert_eq!(keeps_nothing.model, "bert, 4 layers");
-    assert_eq!(mib(&keeps_nothing, Place::Host, Kind::Prompts), 0);
+    assert_eq!(mib(&keeps_nothing, MemoryLocation::Host, MemoryPurpose::Prompts), 0);
     assert_eq!(told(|_| ()), slots("4 slots that share it"));
     assert_eq!(told(|flags| flags.slots = Some(1)), slots("1 slot"));
     assert_eq!(told(|flags| flags.slots = Some(3)), slots("3 slots"));
@@ -283,7 +288,11 @@ fn without_a_context_as_much_is_taken_as_fits() {
         let mut flags = Llama::default();
         change(&mut flags);
         let estimate = llama(&model, &flags, &Cards(vec![Some(total)]));
-        (mib(&estimate, Place::Card(0), Kind::Cache), estimate.mib(Place::Card(0)), estimate.notes.len())
+        (
+            mib(&estimate, MemoryLocation::Card(0), MemoryPurpose::Cache),
+            estimate.mib(MemoryLocation::Card(0)),
+            estimate.notes.len(),
+        )
     };
     assert_eq!(of(24_000, |_| ()).0, 512, "all 65536 tokens");
     let (cache, all, notes) = of(2500, |_| ());
@@ -298,7 +307,7 @@ fn without_a_context_as_much_is_taken_as_fits() {
             let flags = Llama { context, ..Llama::default() };
             llama(&model, &flags, &Cards(vec![Some(total)]))
         };
-        let fits = |context: &u64| with(Some(*context)).mib(Place::Card(0)) + 1024 <= total;
+        let fits = |context: &u64| with(Some(*context)).mib(MemoryLocation::Card(0)) + 1024 <= total;
         let largest = (4096..=65_536).step_by(256).filter(fits).max().unwrap_or(4096);
         assert_eq!(with(None).parts, with(Some(largest)).parts, "{total} MiB");
     }
@@ -318,28 +327,31 @@ fn vllm_takes_its_share_whatever_the_model_weighs() {
     };
     let cards = Cards(vec![Some(16_000), Some(16_000), Some(16_000)]);
     let estimate = served(Some(6000 * MIB), &flags, &cards);
-    assert_eq!([0, 1, 2].map(|card| estimate.mib(Place::Card(card))), [8000, 8000, 0]);
-    assert_eq!((estimate.model.as_str(), mib(&estimate, Place::Host, Kind::Process)), ("vLLM", 2048));
-    assert_eq!(mib(&estimate, Place::Card(1), Kind::Weights), 3000);
+    assert_eq!([0, 1, 2].map(|card| estimate.mib(MemoryLocation::Card(card))), [8000, 8000, 0]);
+    assert_eq!(
+        (estimate.model.as_str(), mib(&estimate, MemoryLocation::Host, MemoryPurpose::Process)),
+        ("vLLM", 2048)
+    );
+    assert_eq!(mib(&estimate, MemoryLocation::Card(1), MemoryPurpose::Weights), 3000);
     let large = served(Some(20_000 * MIB), &flags, &cards);
     assert!(large.notes.iter().any(|note| note.contains("will refuse to start")), "{:?}", large.notes);
     assert!(served(Some(16_000 * MIB), &flags, &cards).notes.is_empty(), "all of its share");
     let cache = served(Some(6000 * MIB), &Served { cache: Some(500 * MIB), ..flags.clone() }, &cards);
-    assert_eq!(cache.mib(Place::Card(0)), 3000 + 500 + 1024);
+    assert_eq!(cache.mib(MemoryLocation::Card(0)), 3000 + 500 + 1024);
     let unknown = served(None, &flags, &Cards(vec![None]));
-    assert_eq!((unknown.mib(Place::Card(0)), unknown.notes.len()), (0, 1));
+    assert_eq!((unknown.mib(MemoryLocation::Card(0)), unknown.notes.len()), (0, 1));
 }
 
 #[test]
 fn each_entry_of_required_devices_has_its_share() {
     let required: Vec<_> =
         ["2x v100", "cpu", "rtx 4060"].iter().map(|text| Requirement::parse(text).unwrap()).collect();
-    let part = |place, mib| Part { place, kind: Kind::Weights, bytes: mib * MIB };
+    let part = |place, mib| EstimateLine { place, kind: MemoryPurpose::Weights, bytes: mib * MIB };
     let parts = vec![
-        part(Place::Card(0), 10),
-        part(Place::Card(1), 30),
-        part(Place::Card(2), 5),
-        part(Place::Host, 7),
+        part(MemoryLocation::Card(0), 10),
+        part(MemoryLocation::Card(1), 30),
+        part(MemoryLocation::Card(2), 5),
+        part(MemoryLocation::Host, 7),
     ];
     let estimate = Estimate { parts, ..Estimate::default() };
     let shares_of = |estimate: &Estimate, ram| shares(estimate, &required, ram);
@@ -348,7 +360,11 @@ fn each_entry_of_required_devices_has_its_share() {
     assert_eq!(shares, expected);
     // Prompts that might be kept are promised as long as there is RAM for them.
     let mut kept = estimate;
-    kept.parts.push(Part { place: Place::Host, kind: Kind::Prompts, bytes: 8192 * MIB });
+    kept.parts.push(EstimateLine {
+        place: MemoryLocation::Host,
+        kind: MemoryPurpose::Prompts,
+        bytes: 8192 * MIB,
+    });
     let of_ram = |ram| shares_of(&kept, ram)["cpu"];
     assert_eq!([None, Some(16_000), Some(4000), Some(1)].map(of_ram), [8199, 8199, 3600, 7]);
     let cards = Cards::of(&required, |requirement| Some(requirement.text().len() as u64));
@@ -383,7 +399,7 @@ proptest! {
             let header = header(architecture, &[("block_count", layers), (keys[key], number)]);
             let flags = Llama { context, slots, ..Llama::default() };
             let estimate = llama(&loaded(&header), &flags, &Cards(vec![total, total]));
-            prop_assert!(estimate.mib(Place::Card(0)) <= u64::MAX / MIB + 1);
+            prop_assert!(estimate.mib(MemoryLocation::Card(0)) <= u64::MAX / MIB + 1);
         }
     }
 }

@@ -6,7 +6,8 @@
 mod long;
 
 use llm_manager_policy::notify::{
-    Again, At, CAUSES, Effect, Event, HOUR, Kind, Notice, OLDEST, State, WAITING, Wanted, Why, step,
+    At, CAUSES, DropReason, Effect, Event, HOUR, Notice, NoticeKind, OLDEST, OutletConfig, Retry, State,
+    WAITING, step,
 };
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,13 +19,13 @@ fn at(steady: Duration) -> At {
     At { steady: HOUR + steady, wall_us: i64::try_from(steady.as_micros()).unwrap() }
 }
 
-fn notice(kind: Kind, subject: &str) -> Event {
+fn notice(kind: NoticeKind, subject: &str) -> Event {
     let (title, text) = (format!("{subject}!"), "It happened.".to_owned());
     Event::Happened(Notice { kind, subject: subject.to_owned(), title, text })
 }
 
-fn wanted(names: &[&str], kinds: &[Kind]) -> Event {
-    let one = |name: &&str| Wanted { name: (*name).to_owned(), kinds: kinds.to_vec(), changed: false };
+fn wanted(names: &[&str], kinds: &[NoticeKind]) -> Event {
+    let one = |name: &&str| OutletConfig { name: (*name).to_owned(), kinds: kinds.to_vec(), changed: false };
     Event::Configured(names.iter().map(one).collect())
 }
 
@@ -36,8 +37,8 @@ struct Desk {
     /// What is under way: outlet, number, subject.
     sent: Vec<(String, u64, String)>,
     /// What it was told last.
-    last: Option<Kind>,
-    left_out: Vec<Why>,
+    last: Option<NoticeKind>,
+    left_out: Vec<DropReason>,
 }
 
 impl Desk {
@@ -50,7 +51,7 @@ impl Desk {
             last: None,
             left_out: Vec::new(),
         };
-        desk.take(wanted(names, &Kind::ALL));
+        desk.take(wanted(names, &NoticeKind::ALL));
         desk
     }
 
@@ -81,7 +82,7 @@ impl Desk {
         self.take(Event::Sent { outlet, serial });
     }
 
-    fn fails(&mut self, place: usize, again: Again) {
+    fn fails(&mut self, place: usize, again: Retry) {
         let (outlet, serial, _) = self.sent.remove(place);
         self.take(Event::Failed { outlet, serial, why: "500".to_owned(), again });
     }
@@ -104,10 +105,15 @@ fn its_times_are_an_hour_and_a_day() {
 
 #[test]
 fn somebody_should_look_soon_where_something_stands_still() {
-    let urgent: BTreeSet<_> = Kind::ALL.into_iter().filter(|kind| kind.is_urgent()).collect();
+    let urgent: BTreeSet<_> = NoticeKind::ALL.into_iter().filter(|kind| kind.is_urgent()).collect();
     assert_eq!(
         urgent,
-        BTreeSet::from([Kind::ModelFailed, Kind::Budget100, Kind::DeviceGone, Kind::RowsWaiting])
+        BTreeSet::from([
+            NoticeKind::ModelFailed,
+            NoticeKind::Budget100,
+            NoticeKind::DeviceGone,
+            NoticeKind::RowsWaiting
+        ])
     );
 }
 
@@ -116,7 +122,7 @@ fn no_more_causes_are_remembered_than_are_told() {
     let mut state = State::default();
     let now = at(Duration::ZERO).steady;
     for number in 0..=CAUSES {
-        state.remember(Kind::ModelFailed, number.to_string(), SECOND, now);
+        state.remember(NoticeKind::ModelFailed, number.to_string(), SECOND, now);
     }
     assert_eq!(state.told(now).count(), CAUSES);
 }
@@ -124,7 +130,7 @@ fn no_more_causes_are_remembered_than_are_told() {
 #[test]
 fn each_outlet_has_its_own_deliveries() {
     let mut desk = Desk::new(&["ops", "other"]);
-    desk.take(notice(Kind::ModelFailed, "a"));
+    desk.take(notice(NoticeKind::ModelFailed, "a"));
     assert_ne!(desk.sent[0].1, desk.sent[1].1);
     desk.arrives(1);
     let sent: Vec<_> = desk.state.outlets().iter().map(|one| one.sent).collect();
@@ -134,32 +140,32 @@ fn each_outlet_has_its_own_deliveries() {
 #[test]
 fn a_cause_is_told_once_an_hour() {
     let mut desk = Desk::new(&["ops"]);
-    desk.take(notice(Kind::ModelFailed, "a"));
-    desk.take(notice(Kind::ModelFailed, "a"));
-    desk.take(notice(Kind::ModelFailed, "b"));
-    desk.take(notice(Kind::Budget100, "a"));
+    desk.take(notice(NoticeKind::ModelFailed, "a"));
+    desk.take(notice(NoticeKind::ModelFailed, "a"));
+    desk.take(notice(NoticeKind::ModelFailed, "b"));
+    desk.take(notice(NoticeKind::Budget100, "a"));
     assert_eq!(desk.drain(), ["a", "b", "a"]);
     desk.pass(HOUR - SECOND);
-    desk.take(notice(Kind::ModelFailed, "a"));
+    desk.take(notice(NoticeKind::ModelFailed, "a"));
     assert_eq!(desk.drain(), [] as [&str; 0]);
     desk.pass(SECOND);
-    desk.take(notice(Kind::ModelFailed, "a"));
+    desk.take(notice(NoticeKind::ModelFailed, "a"));
     assert_eq!(desk.drain(), ["a"]);
 }
 
 #[test]
 fn what_was_told_before_a_restart_is_remembered() {
     let mut state = State::default();
-    state.remember(Kind::ModelFailed, "a".to_owned(), HOUR / 2, at(Duration::ZERO).steady);
+    state.remember(NoticeKind::ModelFailed, "a".to_owned(), HOUR / 2, at(Duration::ZERO).steady);
     let mut desk = Desk { state, ..Desk::new(&[]) };
-    desk.take(wanted(&["ops"], &Kind::ALL));
-    desk.take(notice(Kind::ModelFailed, "a"));
+    desk.take(wanted(&["ops"], &NoticeKind::ALL));
+    desk.take(notice(NoticeKind::ModelFailed, "a"));
     assert!(desk.sent.is_empty());
     let told: Vec<_> =
         desk.state.told(at(desk.now).steady).map(|(kind, of, ago)| (kind, of.to_owned(), ago)).collect();
-    assert_eq!(told, [(Kind::ModelFailed, "a".to_owned(), HOUR / 2)]);
+    assert_eq!(told, [(NoticeKind::ModelFailed, "a".to_owned(), HOUR / 2)]);
     desk.pass(HOUR / 2);
-    desk.take(notice(Kind::ModelFailed, "a"));
+    desk.take(notice(NoticeKind::ModelFailed, "a"));
     assert_eq!(desk.drain(), ["a"]);
 }
 
@@ -167,7 +173,7 @@ fn what_was_told_before_a_restart_is_remembered() {
 fn what_was_told_an_hour_ago_is_forgotten() {
     let mut state = State::default();
     for (subject, ago) in [("now", Duration::ZERO), ("just", HOUR - SECOND), ("long", HOUR)] {
-        state.remember(Kind::ModelFailed, subject.to_owned(), ago, at(Duration::ZERO).steady);
+        state.remember(NoticeKind::ModelFailed, subject.to_owned(), ago, at(Duration::ZERO).steady);
     }
     let told = state.told(at(Duration::ZERO).steady).map(|(_, of, _)| of.to_owned());
     assert_eq!(told.collect::<Vec<_>>(), ["just", "now"]);
@@ -178,12 +184,12 @@ fn it_is_known_when_the_next_try_may_be_and_that_something_was_told() {
     let mut desk = Desk::new(&["ops"]);
     let next = |desk: &Desk| desk.state.outlets()[0].next_try_in(at(desk.now).steady);
     assert_eq!((next(&desk), desk.state.last_told()), (None, 0), "nothing waits");
-    desk.take(notice(Kind::ModelFailed, "a"));
+    desk.take(notice(NoticeKind::ModelFailed, "a"));
     assert_eq!((next(&desk), desk.state.last_told()), (None, 1), "it is under way");
-    desk.take(notice(Kind::ModelFailed, "a"));
+    desk.take(notice(NoticeKind::ModelFailed, "a"));
     assert_eq!(desk.state.last_told(), 1, "told already");
     let (outlet, serial, _) = desk.sent.remove(0);
-    let (why, again) = ("busy".to_owned(), Again::Later(Some(SECOND * 30)));
+    let (why, again) = ("busy".to_owned(), Retry::Later(Some(SECOND * 30)));
     desk.take(Event::Failed { outlet, serial, why, again });
     assert_eq!(next(&desk), Some(SECOND * 30));
 }
@@ -192,20 +198,20 @@ fn it_is_known_when_the_next_try_may_be_and_that_something_was_told() {
 fn a_device_that_comes_and_goes_is_told_as_it_is_in_the_end() {
     let mut desk = Desk::new(&["ops"]);
     let count = |desk: &mut Desk| desk.drain().len();
-    desk.take(notice(Kind::DeviceGone, "gpu"));
-    desk.take(notice(Kind::DeviceBack, "gpu"));
+    desk.take(notice(NoticeKind::DeviceGone, "gpu"));
+    desk.take(notice(NoticeKind::DeviceBack, "gpu"));
     assert_eq!(count(&mut desk), 2);
     // Gone once more, and it stays so.
-    desk.take(notice(Kind::DeviceGone, "gpu"));
+    desk.take(notice(NoticeKind::DeviceGone, "gpu"));
     assert_eq!(count(&mut desk), 0);
     assert_eq!(desk.timer, Some(HOUR));
     desk.pass(HOUR);
     assert_eq!(count(&mut desk), 1);
     // Back and gone again within its hour: nothing is to be told, now or later.
-    desk.take(notice(Kind::DeviceBack, "gpu"));
+    desk.take(notice(NoticeKind::DeviceBack, "gpu"));
     assert_eq!(count(&mut desk), 1, "its own hour is over");
-    desk.take(notice(Kind::DeviceGone, "gpu"));
-    desk.take(notice(Kind::DeviceBack, "gpu"));
+    desk.take(notice(NoticeKind::DeviceGone, "gpu"));
+    desk.take(notice(NoticeKind::DeviceBack, "gpu"));
     desk.pass(HOUR * 2);
     assert_eq!(count(&mut desk), 0);
 }
@@ -213,12 +219,12 @@ fn a_device_that_comes_and_goes_is_told_as_it_is_in_the_end() {
 #[test]
 fn a_broken_outlet_is_tried_less_and_less_and_holds_up_nobody() {
     let mut desk = Desk::new(&["broken", "well"]);
-    desk.take(notice(Kind::ModelFailed, "a"));
+    desk.take(notice(NoticeKind::ModelFailed, "a"));
     let mut pauses = Vec::new();
     for _ in 0..11 {
         assert_eq!(desk.sent[0].0, "broken");
         let before = desk.now;
-        desk.fails(0, Again::Later(None));
+        desk.fails(0, Retry::Later(None));
         while desk.sent.iter().all(|sent| sent.0 != "broken") {
             desk.now = desk.timer.unwrap();
             desk.take(Event::Due);
@@ -238,15 +244,15 @@ fn a_broken_outlet_is_tried_less_and_less_and_holds_up_nobody() {
 #[test]
 fn a_server_may_ask_for_a_longer_pause_and_a_refusal_is_final() {
     let mut desk = Desk::new(&["ops"]);
-    desk.take(notice(Kind::ModelFailed, "a"));
-    desk.take(notice(Kind::ModelFailed, "b"));
-    desk.fails(0, Again::Later(Some(Duration::from_secs(40))));
+    desk.take(notice(NoticeKind::ModelFailed, "a"));
+    desk.take(notice(NoticeKind::ModelFailed, "b"));
+    desk.fails(0, Retry::Later(Some(Duration::from_secs(40))));
     assert_eq!(desk.timer, Some(Duration::from_secs(40)));
     desk.pass(Duration::from_secs(40));
-    desk.fails(0, Again::Never);
-    assert_eq!((&*desk.left_out, desk.sent[0].2.as_str()), (&[Why::Refused][..], "b"));
+    desk.fails(0, Retry::Never);
+    assert_eq!((&*desk.left_out, desk.sent[0].2.as_str()), (&[DropReason::Refused][..], "b"));
     // A server can't ask for a week.
-    desk.fails(0, Again::Later(Some(Duration::MAX)));
+    desk.fails(0, Retry::Later(Some(Duration::MAX)));
     assert_eq!(desk.timer, Some(desk.now + HOUR));
 }
 
@@ -254,33 +260,34 @@ fn a_server_may_ask_for_a_longer_pause_and_a_refusal_is_final() {
 fn the_line_is_bounded_and_what_is_too_old_is_left_out() {
     let mut desk = Desk::new(&["ops"]);
     for number in 0..WAITING + 10 {
-        desk.take(notice(Kind::ModelFailed, &number.to_string()));
+        desk.take(notice(NoticeKind::ModelFailed, &number.to_string()));
     }
     assert_eq!((desk.state.outlets()[0].waiting(), desk.left_out.len()), (WAITING, 10));
     assert_eq!(desk.state.outlets()[0].left_out, 10);
     desk.arrives(0);
     assert_eq!(desk.sent[0].2, "11", "the first was under way; 1 to 10 were left out");
-    desk.fails(0, Again::Later(None));
+    desk.fails(0, Retry::Later(None));
     desk.pass(OLDEST);
     assert_eq!((desk.state.outlets()[0].waiting(), desk.timer), (0, None));
     assert_eq!(desk.state.outlets()[0].left_out, 10 + WAITING as u64 - 1);
-    assert_eq!(desk.left_out.iter().filter(|why| **why == Why::TooOld).count(), WAITING - 1);
+    assert_eq!(desk.left_out.iter().filter(|why| **why == DropReason::TooOld).count(), WAITING - 1);
 }
 
 #[test]
 fn a_changed_outlet_is_tried_at_once_and_one_that_is_gone_is_forgotten() {
     let mut desk = Desk::new(&["ops", "other"]);
-    desk.take(notice(Kind::ModelFailed, "a"));
-    desk.fails(0, Again::Later(None));
-    let changed = Wanted { name: "ops".to_owned(), kinds: vec![Kind::Certificate], changed: true };
+    desk.take(notice(NoticeKind::ModelFailed, "a"));
+    desk.fails(0, Retry::Later(None));
+    let changed =
+        OutletConfig { name: "ops".to_owned(), kinds: vec![NoticeKind::Certificate], changed: true };
     desk.take(Event::Configured(vec![changed]));
-    assert_eq!(desk.left_out, [Why::Gone]);
+    assert_eq!(desk.left_out, [DropReason::Gone]);
     assert_eq!(desk.sent.last().unwrap().0, "ops");
     // What was under way to the other one comes back to nobody.
     desk.arrives(0);
     let of_ops = desk.sent.len() - 1;
     desk.arrives(of_ops);
-    desk.take(notice(Kind::ModelFailed, "b"));
+    desk.take(notice(NoticeKind::ModelFailed, "b"));
     assert!(desk.sent.is_empty(), "it isn't told of models any more");
 }
 

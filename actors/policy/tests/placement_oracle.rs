@@ -27,7 +27,7 @@ struct Runner {
     /// Device, reserved, really used.
     parts: Vec<(usize, u64, u64)>,
     seen: bool,
-    standing: Standing,
+    standing: ResidentState,
     pinned: bool,
     warm: Option<Class>,
     reload: u64,
@@ -39,7 +39,7 @@ struct Case {
     runners: Vec<Runner>,
     variants: Vec<Vec<(&'static str, u64)>>,
     prefer: Prefer,
-    urgency: Urgency,
+    urgency: DemandPriority,
 }
 
 fn card() -> impl Strategy<Value = Card> {
@@ -48,14 +48,14 @@ fn card() -> impl Strategy<Value = Card> {
         .prop_map(|(name, total, strangers, online)| Card { name, total, strangers, online })
 }
 
-fn standing() -> impl Strategy<Value = Standing> {
+fn standing() -> impl Strategy<Value = ResidentState> {
     let ago = |seconds| NOW - Duration::from_secs(seconds);
     prop_oneof![
-        6 => (0..2000_u64).prop_map(move |idle| Standing::Ready { since: ago(5000), busy: false, idle_since: ago(idle) }),
-        2 => Just(Standing::Ready { since: ago(5000), busy: true, idle_since: ago(9) }),
-        1 => Just(Standing::Ready { since: ago(3), busy: false, idle_since: ago(2) }),
-        1 => Just(Standing::Leaving { ready: Some(ago(5000)) }),
-        1 => any::<bool>().prop_map(move |wanted| Standing::Starting { wanted, since: ago(4) }),
+        6 => (0..2000_u64).prop_map(move |idle| ResidentState::Ready { since: ago(5000), busy: false, idle_since: ago(idle) }),
+        2 => Just(ResidentState::Ready { since: ago(5000), busy: true, idle_since: ago(9) }),
+        1 => Just(ResidentState::Ready { since: ago(3), busy: false, idle_since: ago(2) }),
+        1 => Just(ResidentState::Leaving { ready: Some(ago(5000)) }),
+        1 => any::<bool>().prop_map(move |wanted| ResidentState::Starting { wanted, since: ago(4) }),
     ]
 }
 
@@ -67,7 +67,7 @@ fn runner(cards: usize) -> impl Strategy<Value = Runner> {
             parts.sort_unstable();
             parts.dedup_by_key(|part| part.0);
             // What can't be seen is taken for what was reserved.
-            let starting = matches!(standing, Standing::Starting { .. });
+            let starting = matches!(standing, ResidentState::Starting { .. });
             if !seen {
                 parts.iter_mut().for_each(|part| part.2 = if starting { 0 } else { part.1 });
             }
@@ -97,7 +97,7 @@ fn case() -> impl Strategy<Value = Case> {
             runners,
             variants,
             prefer: if resident { Prefer::Resident } else { Prefer::Best },
-            urgency: Urgency::Wanted(class),
+            urgency: DemandPriority::Wanted(class),
         })
 }
 
@@ -116,7 +116,7 @@ impl Case {
         DeviceSnapshot { devices: self.cards.iter().enumerate().map(device).collect(), taken_at: Some(NOW) }
     }
 
-    fn held(&self) -> Vec<Held> {
+    fn held(&self) -> Vec<Resident> {
         let part = |(device, mib, used): &(usize, u64, u64), seen: bool| HeldPart {
             device: device.to_string().into(),
             mib: *mib,
@@ -125,13 +125,13 @@ impl Case {
         };
         let held = |(at, runner): (usize, &Runner)| {
             let parts = runner.parts.iter().map(|one| part(one, runner.seen)).collect();
-            Held {
+            Resident {
                 standing: runner.standing,
                 pinned: runner.pinned,
                 warm: runner.warm,
                 reload: Some(Duration::from_secs(runner.reload)),
                 kept_until: kept_until(runner.standing),
-                ..Held::new(at.to_string().into(), parts)
+                ..Resident::new(at.to_string().into(), parts)
             }
         };
         self.runners.iter().enumerate().map(held).collect()
@@ -187,12 +187,12 @@ impl Case {
     }
 
     fn is_going(&self, at: usize) -> bool {
-        matches!(self.runners[at].standing, Standing::Leaving { .. })
+        matches!(self.runners[at].standing, ResidentState::Leaving { .. })
     }
 
     /// Pinned, or kept warm from an asker whose class isn't higher.
     fn is_kept(&self, at: usize) -> bool {
-        let Urgency::Wanted(asker) = self.urgency else { unreachable!() };
+        let DemandPriority::Wanted(asker) = self.urgency else { unreachable!() };
         self.runners[at].pinned || self.runners[at].warm.is_some_and(|own| asker <= own)
     }
 
@@ -201,16 +201,16 @@ impl Case {
         let settled = kept_until(runner.standing).is_none_or(|until| NOW >= until);
         !self.is_kept(at)
             && match runner.standing {
-                Standing::Ready { busy, .. } => !busy && settled,
-                Standing::Starting { wanted, .. } => !wanted,
+                ResidentState::Ready { busy, .. } => !busy && settled,
+                ResidentState::Starting { wanted, .. } => !wanted,
                 _ => false,
             }
     }
 
     fn cost(&self, at: usize) -> u64 {
         let idle_since = match self.runners[at].standing {
-            Standing::Ready { idle_since, .. } => idle_since,
-            Standing::Starting { since, .. } => since,
+            ResidentState::Ready { idle_since, .. } => idle_since,
+            ResidentState::Starting { since, .. } => since,
             _ => unreachable!(),
         };
         eviction_cost(Duration::from_secs(self.runners[at].reload), NOW - idle_since)
@@ -255,8 +255,8 @@ enum Verdict {
 }
 
 /// Ten seconds after it became ready.
-fn kept_until(standing: Standing) -> Option<Duration> {
-    let Standing::Ready { since, .. } = standing else { return None };
+fn kept_until(standing: ResidentState) -> Option<Duration> {
+    let ResidentState::Ready { since, .. } = standing else { return None };
     Some(since + Duration::from_secs(10))
 }
 
@@ -270,7 +270,7 @@ proptest! {
     #[test]
     fn it_decides_as_brute_force_does(case in case()) {
         let (snapshot, held, demand) = (case.snapshot(), case.held(), case.demand());
-        let settings = Settings { prefer: case.prefer, ..Settings::default() };
+        let settings = PlacementSettings { prefer: case.prefer, ..PlacementSettings::default() };
         let world = World { now: NOW, snapshot: &snapshot, held: &held, settings: &settings, dated: false };
         let verdicts: Vec<Verdict> = case.variants.iter().map(|variant| case.verdict(variant)).collect();
         let pick = |wanted: &dyn Fn(&Verdict) -> bool| verdicts.iter().position(wanted);
@@ -287,7 +287,7 @@ proptest! {
             let victims: Vec<usize> = victims.iter().map(position).collect();
             move |at: usize| case.is_going(at) || victims.contains(&at)
         };
-        let told = |assignment: &[Part]| -> Vec<(usize, u64)> {
+        let told = |assignment: &[DeviceAllocation]| -> Vec<(usize, u64)> {
             assignment.iter().map(|part| (part.device.parse().unwrap(), part.mib)).collect()
         };
         match &decision {
@@ -317,8 +317,8 @@ proptest! {
                 prop_assert!(!blockers.is_empty());
                 for blocker in blockers {
                     let at = position(&blocker.model);
-                    prop_assert!(!case.is_idle(at) && !matches!(blocker.why, Why::Pinned | Why::Warm | Why::First));
-                    prop_assert_eq!(case.is_going(at), blocker.why == Why::Leaving);
+                    prop_assert!(!case.is_idle(at) && !matches!(blocker.why, BlockReason::Pinned | BlockReason::Warm | BlockReason::First));
+                    prop_assert_eq!(case.is_going(at), blocker.why == BlockReason::Leaving);
                     prop_assert_eq!(case.is_going(at), verdicts[*variant] == Verdict::Going);
                 }
             }

@@ -17,7 +17,7 @@ fn device(id: &str, name: &str, total: u64, used: u64) -> Device {
     Device { total_mib: Some(total), used_mib: Some(used), ..Device::new(id, name, "fake") }
 }
 
-fn held(model: &str, parts: &[(&str, u64)], standing: Standing) -> Held {
+fn held(model: &str, parts: &[(&str, u64)], standing: ResidentState) -> Resident {
     let part = |(device, mib): &(&str, u64)| HeldPart {
         device: (*device).into(),
         mib: *mib,
@@ -27,17 +27,18 @@ fn held(model: &str, parts: &[(&str, u64)], standing: Standing) -> Held {
     let parts = parts.iter().map(part).collect();
     let reload = Some(Duration::from_secs(30));
     let kept_until = match standing {
-        Standing::Ready { since, .. } => Some(since + Duration::from_secs(10)),
+        ResidentState::Ready { since, .. } => Some(since + Duration::from_secs(10)),
         _ => None,
     };
-    Held { standing, reload, kept_until, ..Held::new(model.into(), parts) }
+    Resident { standing, reload, kept_until, ..Resident::new(model.into(), parts) }
 }
 
-fn idle(seconds: u64) -> Standing {
-    Standing::Ready { since: ago(5000), busy: false, idle_since: ago(seconds) }
+fn idle(seconds: u64) -> ResidentState {
+    ResidentState::Ready { since: ago(5000), busy: false, idle_since: ago(seconds) }
 }
 
-const BUSY: Standing = Standing::Ready { since: Duration::ZERO, busy: true, idle_since: Duration::ZERO };
+const BUSY: ResidentState =
+    ResidentState::Ready { since: Duration::ZERO, busy: true, idle_since: Duration::ZERO };
 
 fn variant(name: &str, needs: &[(&str, u64)]) -> Variant {
     let need = |(text, mib): &(&str, u64)| Need { requirement: Requirement::parse(text).unwrap(), mib: *mib };
@@ -50,13 +51,13 @@ fn demand(variants: Vec<Variant>) -> Demand {
 
 struct House {
     devices: Vec<Device>,
-    held: Vec<Held>,
-    settings: Settings,
+    held: Vec<Resident>,
+    settings: PlacementSettings,
 }
 
 impl House {
-    fn new(devices: Vec<Device>, held: Vec<Held>) -> Self {
-        Self { devices, held, settings: Settings::default() }
+    fn new(devices: Vec<Device>, held: Vec<Resident>) -> Self {
+        Self { devices, held, settings: PlacementSettings::default() }
     }
 
     fn with<T>(&self, ask: impl Fn(&World<'_>) -> T) -> T {
@@ -72,8 +73,9 @@ impl House {
 
     /// The decision in short: `fits 0 on v,r`, `evict a,b for 0 on v`, `wait for a for 0 on v`, `never`.
     fn decides(&self, demand: &Demand) -> String {
-        let on =
-            |assignment: &[Part]| assignment.iter().map(|part| &*part.device).collect::<Vec<_>>().join(",");
+        let on = |assignment: &[DeviceAllocation]| {
+            assignment.iter().map(|part| &*part.device).collect::<Vec<_>>().join(",")
+        };
         match self.with(|world| decide(world, demand)) {
             Decision::Fits { variant, assignment } => format!("fits {variant} on {}", on(&assignment)),
             Decision::Evict { variant, assignment, victims, .. } => {
@@ -127,15 +129,15 @@ fn an_idle_model_goes_for_the_better_variant_unless_residents_come_first() {
     house.settings.prefer = Prefer::Resident;
     assert_eq!(house.decides(&qwen()), "fits 1 on v");
     house.settings.prefer = Prefer::Best;
-    for standing in [BUSY, Standing::Ready { since: ago(3), busy: false, idle_since: ago(3) }] {
+    for standing in [BUSY, ResidentState::Ready { since: ago(3), busy: false, idle_since: ago(3) }] {
         house.held[0] = held("bge", &[("r", 3000)], standing);
         assert_eq!(house.decides(&qwen()), "fits 1 on v");
         let only_dual = demand(qwen().variants[..1].to_vec());
         assert_eq!(house.decides(&only_dual), "wait for bge for 0 on r,v");
     }
-    house.held[0] = Held { pinned: true, ..held("bge", &[("r", 3000)], idle(60)) };
+    house.held[0] = Resident { pinned: true, ..held("bge", &[("r", 3000)], idle(60)) };
     assert_eq!(house.decides(&demand(qwen().variants[..1].to_vec())), "never: NoMemory");
-    house.held[0] = held("bge", &[("r", 3000)], Standing::Leaving { ready: None });
+    house.held[0] = held("bge", &[("r", 3000)], ResidentState::Leaving { ready: None });
     assert_eq!(house.decides(&qwen()), "wait for bge for 0 on r,v", "the room is on its way");
 }
 
@@ -211,7 +213,7 @@ fn memory_is_counted_once() {
         house.held[0].parts[0].unexplained_before = before;
         house
     };
-    let starting = Standing::Starting { wanted: true, since: ago(5) };
+    let starting = ResidentState::Starting { wanted: true, since: ago(5) };
     // Free: 24000 - 8000 - strangers.
     for (used, standing, actual, before, free) in [
         (8000, BUSY, Some(8000), None, 16_000),
@@ -237,11 +239,11 @@ fn memory_is_counted_once() {
 
 #[test]
 fn victims_are_as_cheap_as_can_be() {
-    let named = |name: &str, mib, seconds, reload| Held {
+    let named = |name: &str, mib, seconds, reload| Resident {
         reload: Some(Duration::from_secs(reload)),
         ..held(name, &[("v", mib)], idle(seconds))
     };
-    let house = |held: Vec<Held>| {
+    let house = |held: Vec<Resident>| {
         let used = held.iter().flat_map(|held| &held.parts).map(|part| part.mib).sum();
         House::new(vec![device("v", "v100", 24_000, used)], held)
     };
@@ -291,9 +293,9 @@ fn what_nobody_explains_is_told_for_each_device() {
     assert_eq!(house.with(unexplained), [700, -1000], "it uses less than is said");
     // What has just ended may be among it or not; of a start as much as has come since it was reserved is its own.
     house.devices[1].used_mib = Some(6000);
-    house.held[0].standing = Standing::Settling;
+    house.held[0].standing = ResidentState::Settling;
     assert_eq!(house.with(unexplained), [700, 6000]);
-    house.held[0].standing = Standing::Starting { wanted: true, since: ago(5) };
+    house.held[0].standing = ResidentState::Starting { wanted: true, since: ago(5) };
     (house.held[0].parts[0].actual, house.held[0].parts[0].unexplained_before) = (None, Some(1500));
     assert_eq!(house.with(unexplained), [700, 1500]);
 }
@@ -330,10 +332,10 @@ fn a_variant_that_ran_out_of_memory_is_passed_over() {
 #[test]
 fn what_a_device_shows_counts_from_when_it_was_looked_at() {
     let card = Device { taken_at: Some(NOW), ..device("v", "Tesla V100", 24_000, 15_000) };
-    let mut going = held("a", &[("v", 15_000)], Standing::Leaving { ready: Some(ago(1)) });
+    let mut going = held("a", &[("v", 15_000)], ResidentState::Leaving { ready: Some(ago(1)) });
     going.parts.iter_mut().for_each(|part| part.actual = None);
     let snapshot = DeviceSnapshot { devices: vec![card], taken_at: Some(ago(5)) };
-    let (settings, held) = (Settings::default(), [going]);
+    let (settings, held) = (PlacementSettings::default(), [going]);
     let world = World { now: NOW, snapshot: &snapshot, held: &held, settings: &settings, dated: false };
     let decision = decide(&world, &demand(vec![variant("b", &[("v100", 15_000)])]));
     assert!(matches!(decision, Decision::Wait { .. }), "{decision:?}");
@@ -344,7 +346,7 @@ fn what_a_device_shows_counts_from_when_it_was_looked_at() {
 fn as_many_make_way_as_other_programs_lack() {
     let mut cards = vec![device("v", "Tesla V100", 10_000, 8500), device("r", "RTX 4060", 8000, 3000)];
     cards[0].shared.keep_free_mib = 2000;
-    let small = Held { reload: Some(Duration::from_secs(20)), ..held("small", &[("v", 500)], idle(60)) };
+    let small = Resident { reload: Some(Duration::from_secs(20)), ..held("small", &[("v", 500)], idle(60)) };
     let elsewhere = held("elsewhere", &[("v", 0), ("r", 3000)], idle(60));
     let mut house = House::new(cards, vec![elsewhere, small, held("large", &[("v", 4000)], idle(60))]);
     let going = |house: &House| -> Vec<String> {
@@ -370,8 +372,8 @@ fn a_sleeper_shows_what_it_holds_once_it_was_looked_at() {
         house.decides(&demand).starts_with("fits")
     };
     let fits = |used, since, before| {
-        let parked = Standing::Parked { since, wanted: false, idle_since: since };
-        let ready = Standing::Ready { since, busy: true, idle_since: since };
+        let parked = ResidentState::Parked { since, wanted: false, idle_since: since };
+        let ready = ResidentState::Ready { since, busy: true, idle_since: since };
         let fits = shows(used, parked, before);
         assert_eq!(shows(used, ready, before), fits, "one that is awake");
         fits
@@ -385,7 +387,8 @@ fn a_sleeper_shows_what_it_holds_once_it_was_looked_at() {
 
 #[test]
 fn only_devices_that_lack_memory_are_waited_for() {
-    let leaving = |model: &str, parts: &[(&str, u64)]| held(model, parts, Standing::Leaving { ready: None });
+    let leaving =
+        |model: &str, parts: &[(&str, u64)]| held(model, parts, ResidentState::Leaving { ready: None });
     let mut house =
         House::new(two_cards(), vec![leaving("x", &[("r", 3000)]), leaving("y", &[("v", 20_000)])]);
     (house.devices[0].used_mib, house.devices[1].used_mib) = (Some(3000), Some(20_000));
@@ -396,7 +399,7 @@ fn only_devices_that_lack_memory_are_waited_for() {
 
 #[test]
 fn of_those_that_are_busy_the_one_that_loads_fastest_is_waited_for() {
-    let busy = |name: &str, reload| Held {
+    let busy = |name: &str, reload| Resident {
         reload: Some(Duration::from_secs(reload)),
         ..held(name, &[("v", 12_000)], BUSY)
     };
@@ -411,17 +414,17 @@ fn of_those_that_are_busy_the_one_that_loads_fastest_is_waited_for() {
 #[test]
 fn a_holder_is_told_with_what_it_does() {
     let wants = demand(vec![variant("v", &[("v100", 20_000)])]);
-    let told = |change: &dyn Fn(&mut Held)| {
+    let told = |change: &dyn Fn(&mut Resident)| {
         let mut one = held("bge", &[("v", 5000)], idle(60));
         change(&mut one);
         let none = held("none", &[("v", 0)], idle(60));
         House::new(vec![device("v", "v100", 24_000, 5000)], vec![none, one]).explains(&wants)
     };
     let later = |seconds| Some(NOW + Duration::from_secs(seconds));
-    let parked = Standing::Parked { since: ago(60), wanted: false, idle_since: ago(60) };
+    let parked = ResidentState::Parked { since: ago(60), wanted: false, idle_since: ago(60) };
     let guarded = "5000 held by bge which a higher class has just used, and is kept for it for another 9.0 s";
     let young = "5000 held by bge which keeps its memory for another 9.0 s (min_hold)";
-    type Change<'a> = &'a dyn Fn(&mut Held);
+    type Change<'a> = &'a dyn Fn(&mut Resident);
     let cases: [(Change<'_>, &str); 5] = [
         (&|_| (), "5000 held by bge which is idle"),
         (&|one| one.standing = parked, "5000 held by bge which is parked"),
@@ -439,8 +442,8 @@ fn a_holder_is_told_with_what_it_does() {
 /// Two models that can sleep, of 12000 MiB each, of which 500 MiB stay on the card.
 #[test]
 fn where_not_all_may_sleep_as_many_do_as_there_is_room_for() {
-    let sleeper = |name: &str| Held {
-        sleep: Some(Sleep { wake: Duration::from_secs(1), holds: vec![("v".into(), 500)] }),
+    let sleeper = |name: &str| Resident {
+        sleep: Some(ParkedMemory { wake: Duration::from_secs(1), holds: vec![("v".into(), 500)] }),
         ..held(name, &[("v", 12_000)], idle(60))
     };
     let house = House::new(vec![device("v", "v100", 24_000, 24_000)], vec![sleeper("a"), sleeper("b")]);
@@ -474,7 +477,7 @@ fn what_a_model_holds_itself_is_waited_for_and_asleep_it_is_its_own() {
         House::new(vec![device("v", "v100", 24_000, 20_000)], vec![held("qwen", &[("v", 20_000)], idle(60))]);
     let wants = demand(vec![variant("v", &[("v100", 20_000)])]);
     assert_eq!(house.decides(&wants), "wait for qwen for 0 on v");
-    house.held[0].standing = Standing::Parked { since: ago(60), wanted: true, idle_since: ago(60) };
+    house.held[0].standing = ResidentState::Parked { since: ago(60), wanted: true, idle_since: ago(60) };
     assert_eq!(house.decides(&wants), "never: NoMemory");
     assert!(
         house.explains(&wants).contains("20000 held by qwen by itself, parked"),
@@ -485,12 +488,12 @@ fn what_a_model_holds_itself_is_waited_for_and_asleep_it_is_its_own() {
 
 #[test]
 fn a_sleeper_that_ends_loses_what_its_wake_would_have_saved() {
-    let sleep = Sleep { wake: Duration::from_secs(1), holds: vec![("v".into(), 500)] };
-    let parked = Standing::Parked { since: ago(60), wanted: false, idle_since: NOW };
-    let mut one = Held { sleep: Some(sleep), ..held("x", &[("v", 500)], parked) };
+    let sleep = ParkedMemory { wake: Duration::from_secs(1), holds: vec![("v".into(), 500)] };
+    let parked = ResidentState::Parked { since: ago(60), wanted: false, idle_since: NOW };
+    let mut one = Resident { sleep: Some(sleep), ..held("x", &[("v", 500)], parked) };
     assert_eq!(stop_cost(&one, NOW), 29_000_000);
     // Awake it could still be sent to sleep, for the price of the wake.
-    one.standing = Standing::Ready { since: ago(60), busy: false, idle_since: NOW };
+    one.standing = ResidentState::Ready { since: ago(60), busy: false, idle_since: NOW };
     assert_eq!(stop_cost(&one, NOW), 29_000_000);
     one.sleep = None;
     assert_eq!(stop_cost(&one, NOW), 0);

@@ -1,8 +1,8 @@
 //! Prices against an oracle that counts with numbers of any size.
 
 use llm_manager_policy::pricing::{
-    Cost, Currency, History, Interval, Money, Overflow, Plan, PlanChange, Price, Tier, Tokens, Unpriced,
-    electricity, share_out,
+    Cost, Currency, Interval, Money, MoneyOverflow, Plan, PlanChange, PlanHistory, Price, Tier, Tokens,
+    Unpriced, electricity, share_out,
 };
 use num_bigint::BigUint;
 use proptest::prelude::*;
@@ -12,10 +12,10 @@ fn big(value: impl Into<BigUint>) -> BigUint {
 }
 
 /// Sums that fit are equal, others are an overflow.
-fn same(got: Result<Money, Overflow>, want: &BigUint) -> Result<(), TestCaseError> {
+fn same(got: Result<Money, MoneyOverflow>, want: &BigUint) -> Result<(), TestCaseError> {
     match got {
         Ok(money) => prop_assert_eq!(&big(money.units()), want),
-        Err(Overflow) => prop_assert!(*want > big(u128::MAX), "{} fits", want),
+        Err(MoneyOverflow) => prop_assert!(*want > big(u128::MAX), "{} fits", want),
     }
     Ok(())
 }
@@ -106,7 +106,7 @@ proptest! {
         let nearest = |numerator: BigUint, denominator: u64| (numerator * 2_u32 + denominator) / (denominator * 2);
         same(electricity(count, price), &nearest(big(price.units()) * count, 3600))?;
         let plan = Plan::Hourly { currency: currency(), per_hour: price, parked_per_hour: Price::default() };
-        let history = History::from_rows(vec![PlanChange { from: 0, plan: Some(plan) }]);
+        let history = PlanHistory::from_rows(vec![PlanChange { from: 0, plan: Some(plan) }]);
         let seconds = nearest(big(micros as u64), 1_000_000);
         let want = nearest(seconds * price.units() * 1_000_000_u32, 3600);
         same(history.run_cost(0, micros).map(|costs| costs[0].1), &want)?;
@@ -118,8 +118,8 @@ proptest! {
         // A second costs exactly one unit of a price, so nothing is lost to rounding of money.
         let plan = Plan::Hourly { currency: currency(), per_hour: Price::from_units(3600), parked_per_hour: Price::default() };
         let change = |from| PlanChange { from, plan: Some(plan.clone()) };
-        let one = History::from_rows(vec![change(-1)]);
-        let many = History::from_rows(cuts.into_iter().chain([-1]).map(change).collect());
+        let one = PlanHistory::from_rows(vec![change(-1)]);
+        let many = PlanHistory::from_rows(cuts.into_iter().chain([-1]).map(change).collect());
         prop_assert_eq!(many.run_cost(0, to), one.run_cost(0, to));
     }
 

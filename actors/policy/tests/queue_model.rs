@@ -16,8 +16,10 @@ use Action::*;
 use explore::explore;
 use llm_manager_policy::devices::{Device, DeviceSnapshot, Requirement};
 use llm_manager_policy::lifecycle::{self, Effect, Ending, Limits, Moment, Phase, StopCause, View};
-use llm_manager_policy::placement::{HoldTime, Need, Settings, Standing, Urgency, Users, Variant};
-use llm_manager_policy::queue::{self, ModelView, Stage};
+use llm_manager_policy::placement::{
+    DemandPriority, HoldTime, Need, PlacementSettings, ResidentState, UserClasses, Variant,
+};
+use llm_manager_policy::queue::{self, ObservedModel, Stage};
 use llm_manager_policy::spec::Class;
 use stateright::{Checker, HasDiscoveries, Model, Property};
 use std::collections::VecDeque;
@@ -45,7 +47,7 @@ const LIMITS: Limits = Limits {
 #[derive(Clone)]
 struct Setup {
     wants: [Vec<u64>; 2],
-    settings: Settings,
+    settings: PlacementSettings,
     /// Of the requests to each.
     classes: [Class; 2],
 }
@@ -234,11 +236,11 @@ impl Setup {
         let snapshot = DeviceSnapshot { devices: vec![device], taken_at: Some(NOW) };
         let view = |(at, one): (usize, &One)| {
             let standing = match one.life.phase {
-                Phase::Starting { .. } => Standing::Starting { wanted: one.waits, since: NOW },
+                Phase::Starting { .. } => ResidentState::Starting { wanted: one.waits, since: NOW },
                 Phase::Ready { since } => {
-                    Standing::Ready { since, busy: one.leased || one.waits, idle_since: NOW }
+                    ResidentState::Ready { since, busy: one.leased || one.waits, idle_since: NOW }
                 }
-                Phase::Draining { .. } | Phase::Stopping { .. } => Standing::Leaving { ready: None },
+                Phase::Draining { .. } | Phase::Stopping { .. } => ResidentState::Leaving { ready: None },
                 Phase::Stopped | Phase::Queued { .. } | Phase::Failed { .. } => return None,
                 // Nothing sleeps here: the simulated house has that.
                 Phase::Parking { .. } | Phase::Parked { .. } | Phase::Waking { .. } => unreachable!(),
@@ -246,11 +248,12 @@ impl Setup {
             let (model, epoch) = (Self::name(at), one.life.epoch);
             let (class, reload, actual) = (self.classes[at], Some(TICK), Vec::new());
             let (pinned, warm, sleep) = (false, None, None);
-            let mut users = Users { now: (one.leased || one.waits).then_some(class), ..Users::default() };
+            let mut users =
+                UserClasses { now: (one.leased || one.waits).then_some(class), ..UserClasses::default() };
             users.left[class as usize] = one.left;
-            Some(ModelView { model, epoch, standing, pinned, warm, reload, users, sleep, actual })
+            Some(ObservedModel { model, epoch, standing, pinned, warm, reload, users, sleep, actual })
         };
-        let models: Vec<ModelView> = world.models.iter().enumerate().filter_map(view).collect();
+        let models: Vec<ObservedModel> = world.models.iter().enumerate().filter_map(view).collect();
         let view = queue::View { now: NOW, snapshot: &snapshot, models: &models, settings: &self.settings };
         let step = queue::step(&world.queue, event, &view);
         world.queue = step.state;
@@ -457,7 +460,7 @@ impl Model for Setup {
                 let event = match world.models[at].to_queue.remove(0) {
                     ToQueue::Demand { epoch } => {
                         let (variants, load) = (self.variants(at), Some(TICK));
-                        let (urgency, overlap) = (Urgency::Wanted(self.classes[at]), false);
+                        let (urgency, overlap) = (DemandPriority::Wanted(self.classes[at]), false);
                         queue::Event::Demand { model, epoch, variants, load, urgency, overlap }
                     }
                     ToQueue::Returned { epoch, ran } => queue::Event::Returned { model, epoch, ran },
@@ -509,15 +512,15 @@ impl Model for Setup {
 }
 
 fn setups() -> [(&'static str, Setup); 6] {
-    let settings = Settings {
+    let settings = PlacementSettings {
         min_hold: HoldTime::Fixed(TICK),
         max_hold: HoldTime::Fixed(2 * TICK),
         settle: TICK,
         // All that can delay somebody: the other's start, hold, last answer and end, and the settling.
         queue_timeout: 14 * TICK,
-        ..Settings::default()
+        ..PlacementSettings::default()
     };
-    let auto = Settings { min_hold: HoldTime::Auto, max_hold: HoldTime::Auto, ..settings.clone() };
+    let auto = PlacementSettings { min_hold: HoldTime::Auto, max_hold: HoldTime::Auto, ..settings.clone() };
     let normal = [Class::Normal; 2];
     let setup = |a: &[u64], b: &[u64]| Setup {
         wants: [a.to_vec(), b.to_vec()],
@@ -525,9 +528,11 @@ fn setups() -> [(&'static str, Setup); 6] {
         classes: normal,
     };
     // A demand may be passed for half of this, and then has to wait as above.
-    let aged = |settings: &Settings| Settings { queue_timeout: 28 * TICK, ..settings.clone() };
+    let aged =
+        |settings: &PlacementSettings| PlacementSettings { queue_timeout: 28 * TICK, ..settings.clone() };
     let classes = [Class::Interactive, Class::Batch];
-    let mixed = |settings: &Settings| Setup { settings: aged(settings), classes, ..setup(&[6], &[7]) };
+    let mixed =
+        |settings: &PlacementSettings| Setup { settings: aged(settings), classes, ..setup(&[6], &[7]) };
     [
         ("room for one", setup(&[6], &[7])),
         ("room for both", setup(&[6], &[4])),

@@ -8,7 +8,7 @@ mod house;
 
 use house::{House, Policy, Report, Request, Resident};
 use llm_manager_policy::devices::{Device, Requirement};
-use llm_manager_policy::placement::{HoldTime, Need, Settings, Variant};
+use llm_manager_policy::placement::{HoldTime, Need, PlacementSettings, Variant};
 use llm_manager_policy::queue::{Effect, Event, State, View, classes, pace, step};
 use llm_manager_policy::spec::Class;
 use proptest::prelude::*;
@@ -31,7 +31,7 @@ impl Policy for Queue {
 }
 
 /// One card; each model needs most of it.
-fn play(settings: &Settings, loads: &[Duration], requests: &[Request]) -> Report {
+fn play(settings: &PlacementSettings, loads: &[Duration], requests: &[Request]) -> Report {
     let card = Device { total_mib: Some(16_000), used_mib: Some(0), ..Device::new("0", "card", "fake") };
     let need = || vec![Need { requirement: Requirement::parse("card").unwrap(), mib: 12_000 }];
     let resident = |(at, load): (usize, &Duration)| Resident {
@@ -97,7 +97,7 @@ fn ten_equal_loads_take_ten_nineteenths_of_the_time_and_with_naive_rules_more() 
         for models in [2, 4] {
             let loads = vec![load; models];
             let requests = steady(&loads, 8);
-            let report = play(&Settings::default(), &loads, &requests);
+            let report = play(&PlacementSettings::default(), &loads, &requests);
             assert!(report.loads.len() > 12, "{models} models take turns: {}", report.loads.len());
             assert!(
                 worst_share(&report) <= 10.0 / 19.0 + 1e-6,
@@ -108,7 +108,8 @@ fn ten_equal_loads_take_ten_nineteenths_of_the_time_and_with_naive_rules_more() 
             // At once, or after any constant multiple of the load below what the bound needs: refuted.
             for hold in [Duration::ZERO, load / 10, load / 4, load / 2] {
                 let min_hold = HoldTime::Fixed(hold);
-                let settings = Settings { min_hold, max_hold: min_hold, ..Settings::default() };
+                let settings =
+                    PlacementSettings { min_hold, max_hold: min_hold, ..PlacementSettings::default() };
                 let naive = play(&settings, &loads, &requests);
                 assert!(loads_in_bounds(&naive).is_err(), "{models} of {load:?} after {hold:?}");
             }
@@ -124,7 +125,7 @@ fn one_request_amid_steady_traffic_is_served_after_one_load_and_costs_the_others
         let at = load * 6;
         requests.push(Request { at, model: 1, takes: Duration::from_millis(1), class: Class::Normal });
         requests.sort_unstable();
-        let report = play(&Settings::default(), &loads, &requests);
+        let report = play(&PlacementSettings::default(), &loads, &requests);
         assert_eq!(report.loads.len(), 3, "a, b, and a again");
         let longest = report.waits.iter().max().unwrap();
         assert!(*longest <= load * 2 + Duration::from_secs(1), "{longest:?} for loads of {load:?}");
@@ -143,7 +144,7 @@ fn a_b_a_a_c_a_b_c_is_served_in_turns() {
     };
     let requests: Vec<Request> =
         (0..48).zip([0, 1, 0, 0, 2, 0, 1, 2].into_iter().cycle()).map(request).collect();
-    let mut report = play(&Settings::default(), &[load; 3], &requests);
+    let mut report = play(&PlacementSettings::default(), &[load; 3], &requests);
     report.waits.sort_unstable();
     assert!(report.loads.len() <= 18, "{} starts", report.loads.len());
     assert!(report.waits[24] <= Duration::from_millis(1200), "median {:?}", report.waits[24]);
@@ -158,7 +159,7 @@ proptest! {
         loads in prop::collection::vec((500..20_000_u64).prop_map(Duration::from_millis), 2..5),
     ) {
         let requests = steady(&loads, 4);
-        let report = play(&Settings { queue_timeout: Duration::from_secs(3600), ..Settings::default() }, &loads, &requests);
+        let report = play(&PlacementSettings { queue_timeout: Duration::from_secs(3600), ..PlacementSettings::default() }, &loads, &requests);
         prop_assert!(report.denials.is_empty(), "{:?}", report.denials);
         prop_assert!(loads_in_bounds(&report).is_ok(), "{:?}", loads_in_bounds(&report));
         // Each of the others once, and one's own: load, and then a busy time of 3/4 of its and the next one's load.
@@ -177,7 +178,7 @@ proptest! {
     ) {
         let loads: Vec<Duration> = of.iter().map(|(load, _)| *load).collect();
         let class = |at: usize| Class::ALL[of[at].1];
-        let settings = Settings { queue_timeout: Duration::from_secs(3600), ..Settings::default() };
+        let settings = PlacementSettings { queue_timeout: Duration::from_secs(3600), ..PlacementSettings::default() };
         let requests = steady(&loads, 12).into_iter().map(|one| Request { class: class(one.model), ..one });
         let report = play(&settings, &loads, &requests.collect::<Vec<_>>());
         prop_assert!(report.denials.is_empty(), "{:?}", report.denials);

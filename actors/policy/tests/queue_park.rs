@@ -4,8 +4,10 @@
 
 use llm_manager_policy::devices::{Device, DeviceSnapshot, Requirement};
 use llm_manager_policy::lifecycle::Moment;
-use llm_manager_policy::placement::{HoldTime, Need, Settings, Sleep, Standing, Urgency, Users, Variant};
-use llm_manager_policy::queue::{Doze, Effect, Event, ModelView, State, View, explain, may_park, step};
+use llm_manager_policy::placement::{
+    DemandPriority, HoldTime, Need, ParkedMemory, PlacementSettings, ResidentState, UserClasses, Variant,
+};
+use llm_manager_policy::queue::{Doze, Effect, Event, ObservedModel, State, View, explain, may_park, step};
 use llm_manager_policy::spec::Class;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +18,7 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn wake(urgency: Urgency) -> Event {
+fn wake(urgency: DemandPriority) -> Event {
     Event::Wake { model: "a".into(), epoch: 1, urgency }
 }
 
@@ -24,8 +26,8 @@ struct Desk {
     state: State,
     now: Moment,
     snapshot: DeviceSnapshot,
-    models: Vec<ModelView>,
-    settings: Settings,
+    models: Vec<ObservedModel>,
+    settings: PlacementSettings,
 }
 
 impl Desk {
@@ -37,8 +39,11 @@ impl Desk {
             ..Device::new(name, name, plugin)
         };
         let devices = vec![device("card", "fake", CARD), device("cpu", "cpu", ram)];
-        let settings =
-            Settings { min_hold: HoldTime::Fixed(Duration::ZERO), settle: seconds(5), ..Settings::default() };
+        let settings = PlacementSettings {
+            min_hold: HoldTime::Fixed(Duration::ZERO),
+            settle: seconds(5),
+            ..PlacementSettings::default()
+        };
         let now = seconds(10_000);
         let snapshot = DeviceSnapshot { devices, taken_at: Some(now) };
         Self { state: State::default(), now, snapshot, models: Vec::new(), settings }
@@ -65,41 +70,41 @@ impl Desk {
     fn demand(&mut self, model: &str, mib: u64) -> Vec<String> {
         let need = Need { requirement: Requirement::parse("card").unwrap(), mib };
         let variants = Arc::from([Variant { name: "only".into(), needs: vec![need] }]);
-        let (load, urgency, overlap) = (Some(seconds(20)), Urgency::Wanted(Class::Normal), false);
+        let (load, urgency, overlap) = (Some(seconds(20)), DemandPriority::Wanted(Class::Normal), false);
         self.step(Event::Demand { model: model.into(), epoch: 1, variants, load, urgency, overlap })
     }
 
     /// A model that sleeps within so much RAM, and leaves 500 MiB on the card.
-    fn shows(&mut self, model: &str, standing: Standing, ram: Option<u64>, reload: u64) {
+    fn shows(&mut self, model: &str, standing: ResidentState, ram: Option<u64>, reload: u64) {
         self.models.retain(|one| *one.model != *model);
         let holds = |ram| vec![("card".into(), 500), ("cpu".into(), ram)];
-        self.models.push(ModelView {
-            users: Users::default(),
+        self.models.push(ObservedModel {
+            users: UserClasses::default(),
             model: model.into(),
             epoch: 1,
             standing,
             pinned: false,
             warm: None,
             reload: Some(seconds(reload)),
-            sleep: ram.map(|ram| Sleep { wake: seconds(1), holds: holds(ram) }),
+            sleep: ram.map(|ram| ParkedMemory { wake: seconds(1), holds: holds(ram) }),
             actual: Vec::new(),
         });
     }
 
     fn ready(&mut self, model: &str, ram: Option<u64>) {
-        let standing = Standing::Ready { since: self.now, busy: false, idle_since: self.now };
+        let standing = ResidentState::Ready { since: self.now, busy: false, idle_since: self.now };
         self.shows(model, standing, ram, 20);
     }
 
     /// It has been told to sleep, and says so; the answer.
     fn parking(&mut self, model: &str, ram: u64) -> Vec<String> {
-        self.shows(model, Standing::Leaving { ready: Some(self.now) }, Some(ram), 20);
+        self.shows(model, ResidentState::Leaving { ready: Some(self.now) }, Some(ram), 20);
         self.step(Event::Parking { model: model.into(), epoch: 1 })
     }
 
     fn asleep(&mut self, model: &str, ram: u64, reload: u64) -> Vec<String> {
         let (since, idle_since) = (self.now, self.now);
-        self.shows(model, Standing::Parked { since, wanted: false, idle_since }, Some(ram), reload);
+        self.shows(model, ResidentState::Parked { since, wanted: false, idle_since }, Some(ram), reload);
         self.now += seconds(1);
         self.step(Event::Asleep { model: model.into(), epoch: 1 })
     }
@@ -141,12 +146,12 @@ fn nobody_goes_for_the_wake_of_one_that_is_a_comfort() {
     assert_eq!(desk.after(1), ["grant b"]);
     desk.ready("b", Some(8000));
     assert_eq!(
-        desk.step(wake(Urgency::Boot)),
+        desk.step(wake(DemandPriority::Boot)),
         ["deny a Never(NotForBoot)"],
         "b is idle, and stays all the same"
     );
     assert_eq!(desk.held("a"), on(&[("card", 500), ("cpu", 8000)]), "it goes on sleeping");
-    assert_eq!(desk.step(wake(Urgency::default())), ["park b"], "for those who want it b goes");
+    assert_eq!(desk.step(wake(DemandPriority::default())), ["park b"], "for those who want it b goes");
 }
 
 #[test]
@@ -161,9 +166,9 @@ fn an_idle_model_sleeps_for_another_and_wakes_in_its_turn() {
     assert_eq!(desk.held("a"), on(&[("card", 500), ("cpu", 8000)]));
     assert_eq!(desk.after(1), ["grant b"]);
     // While b is busy the wake waits; then b sleeps for it.
-    let standing = Standing::Ready { since: desk.now, busy: true, idle_since: desk.now };
+    let standing = ResidentState::Ready { since: desk.now, busy: true, idle_since: desk.now };
     desk.shows("b", standing, Some(8000), 20);
-    assert_eq!(desk.step(wake(Urgency::default())), [""; 0]);
+    assert_eq!(desk.step(wake(DemandPriority::default())), [""; 0]);
     desk.ready("b", Some(8000));
     assert_eq!(desk.step(Event::Changed), ["park b"]);
     desk.parking("b", 8000);
@@ -195,7 +200,7 @@ fn what_sleeps_and_what_serves_are_no_strangers_though_another_device_was_seen_l
 fn what_it_wanted_awake_is_taken_back() {
     let mut desk = Desk::new(64_000);
     desk.sleeper("a", 15_000, 8000, 20);
-    assert_eq!(desk.step(wake(Urgency::default())), ["wake a"]);
+    assert_eq!(desk.step(wake(DemandPriority::default())), ["wake a"]);
     assert_eq!(desk.step(Event::Asleep { model: "a".into(), epoch: 1 }), [""; 0]);
     assert_eq!(desk.held("a"), on(&[("card", 500), ("cpu", 8000)]));
     assert!(desk.state.waiting.is_empty());
@@ -309,14 +314,14 @@ fn a_sleeper_that_has_nothing_of_what_is_lacking_does_not_end() {
 fn a_wake_goes_as_those_who_want_it() {
     let mut desk = Desk::new(64_000);
     desk.sleeper("a", 15_000, 8000, 20);
-    let standing = Standing::Ready { since: desk.now, busy: true, idle_since: desk.now };
+    let standing = ResidentState::Ready { since: desk.now, busy: true, idle_since: desk.now };
     assert_eq!(desk.demand("c", 15_000), ["grant c"]);
     desk.shows("c", standing, None, 20);
     let a = desk.models.iter().position(|one| &*one.model == "a").unwrap();
     desk.models[a].users.now = Some(Class::Interactive);
-    desk.step(wake(Urgency::Wanted(Class::Interactive)));
+    desk.step(wake(DemandPriority::Wanted(Class::Interactive)));
     let waiting: Vec<_> = desk.state.waiting.iter().map(|one| (&*one.model, one.urgency)).collect();
-    assert_eq!(waiting, [("a", Urgency::Wanted(Class::Interactive))]);
+    assert_eq!(waiting, [("a", DemandPriority::Wanted(Class::Interactive))]);
 }
 
 #[test]
@@ -391,7 +396,7 @@ fn a_wake_leaves_what_others_hold() {
     desk.sleeper("a", 15_000, 8000, 20);
     assert_eq!(desk.demand("small", 6000), ["grant small"]);
     assert_eq!(desk.demand("large", 15_000), ["grant large"]);
-    assert_eq!(desk.step(wake(Urgency::default())), [""; 0]);
+    assert_eq!(desk.step(wake(DemandPriority::default())), [""; 0]);
     assert_eq!(desk.demand("next", 9000), [""; 0]);
     let gone = Event::Returned { model: "large".into(), epoch: 1, ran: false };
     assert_eq!(desk.step(gone), ["wake a"], "3000 MiB are left, for `small` has the rest");
@@ -401,12 +406,12 @@ fn a_wake_leaves_what_others_hold() {
 fn a_sleeper_in_the_way_of_a_large_one_ends_and_is_no_deadlock() {
     let mut desk = Desk::new(64_000);
     desk.sleeper("a", 15_000, 8000, 20);
-    let standing = Standing::Ready { since: desk.now, busy: true, idle_since: desk.now };
+    let standing = ResidentState::Ready { since: desk.now, busy: true, idle_since: desk.now };
     assert_eq!(desk.demand("c", 15_000), ["grant c"]);
     desk.shows("c", standing, None, 20);
     assert_eq!(desk.demand("b", 24_000), [""; 0]);
-    assert_eq!(desk.step(wake(Urgency::default())), [""; 0], "behind b");
-    desk.shows("a", Standing::Starting { wanted: true, since: desk.now }, Some(8000), 20);
+    assert_eq!(desk.step(wake(DemandPriority::default())), [""; 0], "behind b");
+    desk.shows("a", ResidentState::Starting { wanted: true, since: desk.now }, Some(8000), 20);
     desk.ready("c", None);
     let mut said = desk.step(Event::Changed);
     said.sort();
@@ -431,8 +436,8 @@ fn a_wake_wants_what_that_model_needs() {
     desk.sleeper("x", 6000, 1000, 20);
     desk.sleeper("a", 15_000, 8000, 20);
     assert_eq!(desk.demand("c", 10_000), ["grant c"]);
-    desk.shows("c", Standing::Ready { since: desk.now, busy: true, idle_since: desk.now }, None, 20);
-    assert_eq!(desk.step(wake(Urgency::default())), [""; 0], "14500 MiB more, and 13000 are free");
+    desk.shows("c", ResidentState::Ready { since: desk.now, busy: true, idle_since: desk.now }, None, 20);
+    assert_eq!(desk.step(wake(DemandPriority::default())), [""; 0], "14500 MiB more, and 13000 are free");
 }
 
 #[test]
@@ -440,9 +445,9 @@ fn who_falls_asleep_again_waits_no_more_and_others_do() {
     let mut desk = Desk::new(64_000);
     desk.sleeper("a", 15_000, 8000, 20);
     assert_eq!(desk.demand("c", 15_000), ["grant c"]);
-    desk.shows("c", Standing::Ready { since: desk.now, busy: true, idle_since: desk.now }, None, 20);
+    desk.shows("c", ResidentState::Ready { since: desk.now, busy: true, idle_since: desk.now }, None, 20);
     desk.demand("b", 15_000);
-    desk.step(wake(Urgency::default()));
+    desk.step(wake(DemandPriority::default()));
     desk.step(Event::Asleep { model: "a".into(), epoch: 1 });
     let waiting: Vec<_> = desk.state.waiting.iter().map(|one| &*one.model).collect();
     assert_eq!(waiting, ["b"]);
@@ -467,7 +472,12 @@ fn one_that_need_not_go_after_all_has_not_been_asked_to_sleep() {
     let mut desk = Desk::new(64_000);
     desk.settings.max_hold = HoldTime::Fixed(seconds(30));
     assert_eq!(desk.demand("a", 15_000), ["grant a"]);
-    desk.shows("a", Standing::Ready { since: desk.now, busy: true, idle_since: desk.now }, Some(8000), 20);
+    desk.shows(
+        "a",
+        ResidentState::Ready { since: desk.now, busy: true, idle_since: desk.now },
+        Some(8000),
+        20,
+    );
     desk.step(Event::Changed);
     assert_eq!(desk.demand("b", 15_000), [""; 0]);
     assert_eq!(desk.after(30), ["yield a true"]);

@@ -8,7 +8,7 @@ mod house;
 use house::residents::Sleeper;
 use house::{House, Policy, Request, Resident};
 use llm_manager_policy::devices::{Device, Requirement};
-use llm_manager_policy::placement::{Need, Prefer, Settings, Urgency, Variant};
+use llm_manager_policy::placement::{DemandPriority, Need, PlacementSettings, Prefer, Variant};
 use llm_manager_policy::queue::{Effect, Event, Stage, State, View, Waiting, classes, step};
 use llm_manager_policy::spec::Class;
 use proptest::prelude::*;
@@ -29,7 +29,7 @@ impl Policy for Queue {
             assert!(view.now < waiting.since + view.settings.queue_timeout);
             let rank = |one: &Waiting| {
                 let old = view.now >= one.since + classes::age(view.settings);
-                (Reverse(old), Reverse(if old { Urgency::Boot } else { one.urgency }), one.since)
+                (Reverse(old), Reverse(if old { DemandPriority::Boot } else { one.urgency }), one.since)
             };
             assert!(self.0.waiting[..at].iter().all(|earlier| rank(earlier) <= rank(waiting)));
             assert!(self.0.waiting[..at].iter().all(|earlier| earlier.model != waiting.model));
@@ -132,7 +132,7 @@ proptest! {
         ram in 0..12_u64,
     ) {
         let prefer = if resident_first { Prefer::Resident } else { Prefer::Best };
-        let settings = Settings { prefer, ..Settings::default() };
+        let settings = PlacementSettings { prefer, ..PlacementSettings::default() };
         let residents: [Resident; 5] = residents.into();
         let mut devices = <[Device; 3]>::from(devices).to_vec();
         devices.push(Device { total_mib: Some(ram * 1000), used_mib: Some(0), ..Device::new("cpu", "cpu", "cpu") });

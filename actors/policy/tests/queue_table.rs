@@ -11,7 +11,9 @@ mod sharing;
 
 use desk::*;
 use llm_manager_policy::devices::{Device, Requirement};
-use llm_manager_policy::placement::{Need, Never, Part, RETRY_ADDRESS, Standing, Urgency, Variant};
+use llm_manager_policy::placement::{
+    DemandPriority, DeviceAllocation, Need, Never, RETRY_ADDRESS, ResidentState, Variant,
+};
 use llm_manager_policy::queue::*;
 use std::sync::Arc;
 use std::time::Duration;
@@ -136,7 +138,7 @@ fn what_others_say_they_hold_is_added_to_the_rest() {
     let mut desk = Desk::new();
     for (model, mib) in [("a", 6000), ("b", 3000)] {
         let variant = "only".into();
-        let assignment = vec![Part { requirement: "gpu".into(), device: "0".into(), mib }];
+        let assignment = vec![DeviceAllocation { requirement: "gpu".into(), device: "0".into(), mib }];
         let holds = Event::Holds { model: model.into(), epoch: 1, variant, assignment };
         desk.step(holds.clone());
         // Said twice, it is held once.
@@ -205,7 +207,7 @@ fn a_model_that_has_become_busy_is_left_alone_and_yields_in_time() {
     desk.now += seconds(20);
     desk.sampled(6000);
     assert_eq!(desk.demand("b", 1, &[5000]), ["evict a1"]);
-    if let Standing::Ready { busy, .. } = &mut desk.models[0].standing {
+    if let ResidentState::Ready { busy, .. } = &mut desk.models[0].standing {
         *busy = true;
     }
     assert_eq!(desk.step(Event::EvictRefused { model: "a".into(), epoch: 1 }), [""; 0]);
@@ -308,8 +310,7 @@ fn a_restarted_scheduler_listens_first() {
     desk.state = State::restarted(desk.now + seconds(2));
     assert_eq!(desk.demand("b", 1, &[6000]), [""; 0]);
     let requirement = "gpu".into();
-    let assignment =
-        vec![llm_manager_policy::placement::Part { requirement, device: part.device, mib: part.mib }];
+    let assignment = vec![DeviceAllocation { requirement, device: part.device, mib: part.mib }];
     let holds = Event::Holds { model: "a".into(), epoch: 1, variant: "6000".into(), assignment };
     assert_eq!(desk.step(holds), [""; 0]);
     assert_eq!(desk.step(Event::AllAnnounced), [""; 0]);
@@ -447,15 +448,15 @@ fn nobody_goes_for_auto_start_alone() {
         overlap: false,
     };
     let mut desk = Desk::auto();
-    assert_eq!(desk.step(boot("a", Urgency::Boot)), ["grant a1 6000"]);
+    assert_eq!(desk.step(boot("a", DemandPriority::Boot)), ["grant a1 6000"]);
     let denied = [format!("deny b1 {:?}", Denial::Never(Never::NotForBoot))];
-    assert_eq!(desk.step(boot("b", Urgency::Boot)), denied, "a loads");
+    assert_eq!(desk.step(boot("b", DemandPriority::Boot)), denied, "a loads");
     desk.loads("a", 1, 6000, LOAD);
-    assert_eq!(desk.step(boot("b", Urgency::Boot)), denied, "a is idle");
+    assert_eq!(desk.step(boot("b", DemandPriority::Boot)), denied, "a is idle");
     // While it waits for a snapshot, somebody asks for it.
     desk.now += seconds(60);
-    assert_eq!(desk.step(boot("b", Urgency::Boot)), ["look"]);
-    assert_eq!(desk.step(boot("b", Urgency::default())), ["look"]);
+    assert_eq!(desk.step(boot("b", DemandPriority::Boot)), ["look"]);
+    assert_eq!(desk.step(boot("b", DemandPriority::default())), ["look"]);
     assert_eq!(desk.sampled(6000), ["evict a1"]);
 }
 
@@ -503,7 +504,7 @@ fn overlap_starts_while_memory_is_being_given_back() {
     let mut desk = Desk::auto();
     desk.demand("a", 1, &[6000]);
     desk.loads("a", 1, 6000, LOAD);
-    let (variants, urgency) = (wants(&[6000]), Urgency::default());
+    let (variants, urgency) = (wants(&[6000]), DemandPriority::default());
     let demand = Event::Demand { model: "b".into(), epoch: 1, variants, load: None, urgency, overlap: true };
     assert_eq!(desk.step(demand), ["evict a1"]);
     assert_eq!(desk.returned("a", 1, true), ["grant b1 6000"]);
@@ -515,7 +516,7 @@ fn a_start_that_refuses_to_go_is_asked_again_in_a_moment() {
     let mut desk = Desk::new();
     desk.demand("a", 1, &[6000]);
     desk.ready("a", 1, false);
-    desk.models[0].standing = Standing::Starting { wanted: false, since: desk.now };
+    desk.models[0].standing = ResidentState::Starting { wanted: false, since: desk.now };
     assert_eq!(desk.demand("b", 1, &[5000]), ["evict a1"]);
     assert_eq!(desk.step(Event::EvictRefused { model: "a".into(), epoch: 1 }), [""; 0]);
     assert_eq!(desk.after(POLL - Duration::from_millis(1)), [""; 0]);

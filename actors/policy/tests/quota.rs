@@ -1,13 +1,13 @@
 //! Quota: budgets hold however many come at once, and rates are what they say.
 
-use llm_manager_policy::quota::{Ask, Limit, Limits, State, Ticket, admit, true_up};
+use llm_manager_policy::quota::{Limit, Limits, QuotaRequest, QuotaTicket, State, admit, true_up};
 use proptest::prelude::*;
 use std::time::Duration;
 
 const ENDS: Duration = Duration::from_secs(3600);
 
-fn ask(now_ms: u64, tokens: u64, amount: u64) -> Ask {
-    Ask { now: Duration::from_millis(now_ms), period: 1, period_ends_in: ENDS, tokens, amount }
+fn ask(now_ms: u64, tokens: u64, amount: u64) -> QuotaRequest {
+    QuotaRequest { now: Duration::from_millis(now_ms), period: 1, period_ends_in: ENDS, tokens, amount }
 }
 
 fn per_minute(requests: u64) -> Limits {
@@ -59,7 +59,7 @@ fn more_than_a_minute_s_worth_of_tokens_waits_for_a_full_minute_only() {
         [50, 100]
     );
     // It took less in the end.
-    let state = true_up(&state, &limits, &ticket, &Ticket { tokens: 10, amount: 0 }, Duration::ZERO, 1);
+    let state = true_up(&state, &limits, &ticket, &QuotaTicket { tokens: 10, amount: 0 }, Duration::ZERO, 1);
     assert_eq!(state.left(&limits, Duration::ZERO, 1).tokens.unwrap().0, 90);
 }
 
@@ -84,9 +84,9 @@ fn another_period_begins_anew_and_keeps_what_is_under_way() {
     let (state, verdict) = admit(&State::having_used(40, 1), &limits, &ask(0, 0, 60));
     let ticket = verdict.unwrap();
     assert!(admit(&state, &limits, &ask(0, 0, 1)).1.is_err());
-    let next_day = Ask { period: 2, ..ask(0, 0, 41) };
+    let next_day = QuotaRequest { period: 2, ..ask(0, 0, 41) };
     assert!(admit(&state, &limits, &next_day).1.is_err(), "60 may still be taken in this one");
-    let state = true_up(&state, &limits, &ticket, &Ticket { tokens: 0, amount: 30 }, Duration::ZERO, 2);
+    let state = true_up(&state, &limits, &ticket, &QuotaTicket { tokens: 0, amount: 30 }, Duration::ZERO, 2);
     assert_eq!((state.used(2), state.reserved(), state.used(3)), (30, 0, 0));
 }
 
@@ -134,7 +134,7 @@ proptest! {
                     let Some(ticket) = running.pop() else { continue };
                     let amount = ticket.amount * share / 100;
                     taken += amount;
-                    state = true_up(&state, &limits, &ticket, &Ticket { tokens: 0, amount }, Duration::ZERO, 1);
+                    state = true_up(&state, &limits, &ticket, &QuotaTicket { tokens: 0, amount }, Duration::ZERO, 1);
                 }
             }
             prop_assert_eq!(state.used(1), taken);
@@ -156,9 +156,9 @@ proptest! {
                 Err(refusal) => {
                     // What it says is true: then, and not before.
                     let at = refusal.retry_after;
-                    let then = Ask { now: Duration::from_millis(now) + at, ..ask(0, 0, 0) };
+                    let then = QuotaRequest { now: Duration::from_millis(now) + at, ..ask(0, 0, 0) };
                     prop_assert!(admit(&state, &limits, &then).1.is_ok());
-                    let before = Ask { now: then.now - Duration::from_micros(1), ..then };
+                    let before = QuotaRequest { now: then.now - Duration::from_micros(1), ..then };
                     prop_assert!(admit(&state, &limits, &before).1.is_err());
                 }
             }
@@ -174,8 +174,14 @@ proptest! {
 fn what_others_have_used_counts_once_it_is_in_the_ledger() {
     let limits = budget(100);
     let (state, verdict) = admit(&State::having_used(10, 1), &limits, &ask(0, 0, 20));
-    let state =
-        true_up(&state, &limits, &verdict.unwrap(), &Ticket { tokens: 0, amount: 15 }, Duration::ZERO, 1);
+    let state = true_up(
+        &state,
+        &limits,
+        &verdict.unwrap(),
+        &QuotaTicket { tokens: 0, amount: 15 },
+        Duration::ZERO,
+        1,
+    );
     let (state, verdict) = admit(&state, &limits, &ask(0, 0, 5));
     verdict.unwrap();
     assert_eq!((state.used(1), state.reserved()), (25, 5));

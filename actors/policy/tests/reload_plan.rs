@@ -3,10 +3,10 @@
 #![expect(clippy::panic, reason = "a test fails by panicking")]
 
 use llm_manager_policy::devices::{Requirement, SharedDevice};
-use llm_manager_policy::reload::{Change, Plan, in_force, model_change, plan};
+use llm_manager_policy::reload::{Change, ReloadPlan, in_force, model_change, plan};
 use llm_manager_policy::replicas::Replicas;
 use llm_manager_policy::spec::{
-    Class, HoldTime, Launch, Listed, LogsSpec, ModeSpec, ModelSpec, Place, ProgramSpec, Routes, Spec,
+    Class, HoldTime, Launch, ListedNames, LogsSpec, ModeSpec, ModelSpec, Place, ProgramSpec, Routes, Spec,
     TlsSpec, VariantSpec,
 };
 use proptest::prelude::*;
@@ -70,7 +70,7 @@ fn model(name: &str) -> ModelSpec {
         keep_warm: Vec::new(),
         quiet: Vec::new(),
         overlap: false,
-        listed: Listed { name: true, aliases: true },
+        listed: ListedNames { name: true, aliases: true },
         context_length: None,
         rewrite_model: false,
         read_ahead: true,
@@ -278,7 +278,7 @@ fn some_spec() -> impl Strategy<Value = Spec> {
 }
 
 /// The models of `old` taken through the plan: unchanged ones, those that stay up, and those that don't.
-fn check(old: &Spec, new: &Spec, plan: &Plan) {
+fn check(old: &Spec, new: &Spec, plan: &ReloadPlan) {
     for after in &new.models {
         let before = old.models.iter().find(|model| model.name == after.name);
         let change = plan.of(&after.name);

@@ -3,12 +3,13 @@
 
 use llm_manager_policy::lifecycle::Moment;
 use llm_manager_policy::replicas::{
-    Effect, Event, LAST_CALL, PAUSE, RELOOK, Replicas, Stand, State, Step, Term, View, Why, step,
+    Effect, Event, LAST_CALL, PAUSE, RELOOK, ReplicaState, Replicas, ScaleReason, State, Step, Term, View,
+    step,
 };
 use proptest::prelude::*;
 use std::time::Duration;
 
-use Stand::{Down, Failed, Leaving, Ready, Rising};
+use ReplicaState::{Down, Failed, Leaving, Ready, Rising};
 
 fn at(seconds: u64) -> Moment {
     Duration::from_secs(seconds)
@@ -23,11 +24,11 @@ fn term(ends: u64) -> Option<Term> {
     Some(Term::new(at(0), at(ends), at(100), true))
 }
 
-fn look(state: &State, now: u64, stands: &[Stand], terms: &[Option<Term>], rules: Replicas) -> Step {
+fn look(state: &State, now: u64, stands: &[ReplicaState], terms: &[Option<Term>], rules: Replicas) -> Step {
     step(state, Event::Look, &View { now: at(now), waits_since: None, stands, terms }, &rules)
 }
 
-const SUCCESSOR: Effect = Effect::More { replica: 1, why: Why::Succeeds(0) };
+const SUCCESSOR: Effect = Effect::More { replica: 1, why: ScaleReason::Succeeds(0) };
 
 #[test]
 fn a_term_leaves_time_for_a_successor_and_a_last_call() {
@@ -57,7 +58,7 @@ fn a_successor_comes_before_the_place_is_over_and_then_the_old_one_retires() {
     assert_eq!(alone.effects, [Effect::LookAt(at(1900))]);
     // The next one is the first again.
     let next = look(&alone.state, 1900, &[Down, Ready], &[None, term(2000)], rules);
-    assert_eq!(next.effects[0], Effect::More { replica: 0, why: Why::Succeeds(1) });
+    assert_eq!(next.effects[0], Effect::More { replica: 0, why: ScaleReason::Succeeds(1) });
 }
 
 #[test]
@@ -150,7 +151,7 @@ struct House {
     place: Duration,
     state: State,
     now: Moment,
-    stands: [Stand; SEATS],
+    stands: [ReplicaState; SEATS],
     since: [Moment; SEATS],
     ready: [Moment; SEATS],
     waits_since: Option<Moment>,
@@ -179,7 +180,7 @@ impl House {
         }
     }
 
-    fn set(&mut self, one: usize, stand: Stand) {
+    fn set(&mut self, one: usize, stand: ReplicaState) {
         (self.stands[one], self.since[one]) = (stand, self.now);
     }
 

@@ -5,10 +5,10 @@ mod histories;
 #[path = "replicas/house.rs"]
 mod house;
 
-use llm_manager_policy::gate::{Asker, Gate};
+use llm_manager_policy::gate::{Gate, LeaseAsker};
 use llm_manager_policy::lifecycle::Moment;
 use llm_manager_policy::replicas::{
-    Effect, Event, PAUSE, Replicas, Stand, State, Step, View, Why, least_busy, name, step,
+    Effect, Event, PAUSE, ReplicaState, Replicas, ScaleReason, State, Step, View, least_busy, name, step,
 };
 use proptest::prelude::*;
 use std::time::Duration;
@@ -23,17 +23,17 @@ fn rules(min: u32, max: u32) -> Replicas {
     Replicas { min, max, scale_up_after: AFTER, spare: 0 }
 }
 
-fn look(state: &State, now: u64, waits_since: Option<u64>, stands: &[Stand], rules: Replicas) -> Step {
+fn look(state: &State, now: u64, waits_since: Option<u64>, stands: &[ReplicaState], rules: Replicas) -> Step {
     let view = View { now: at(now), waits_since: waits_since.map(at), stands, terms: &[] };
     step(state, Event::Look, &view, &rules)
 }
 
-use Stand::{Down, Failed, Leaving, Ready, Rising};
+use ReplicaState::{Down, Failed, Leaving, Ready, Rising};
 
 #[test]
 fn the_first_is_started_as_the_only_one_would_be() {
     let state = State::default();
-    let wants = |stands: &[Stand]| look(&state, 10, Some(10), stands, rules(0, 3)).effects;
+    let wants = |stands: &[ReplicaState]| look(&state, 10, Some(10), stands, rules(0, 3)).effects;
     assert_eq!(wants(&[Down, Down, Down]), [Effect::First]);
     assert_eq!(wants(&[Failed { retry_at: at(99) }, Down, Down]), [Effect::First], "its backoff is its own");
     assert_eq!(wants(&[Leaving, Down, Down]), [Effect::First]);
@@ -48,13 +48,13 @@ fn one_more_comes_after_a_wait_and_another_after_the_next() {
     let first = look(&State::default(), 100, Some(100), &[Ready, Down, Down], rules);
     assert_eq!(first.effects, [Effect::LookAt(at(105))]);
     let more = look(&first.state, 105, Some(100), &[Ready, Down, Down], rules);
-    assert_eq!(more.effects, [Effect::More { replica: 1, why: Why::Waited(AFTER) }]);
+    assert_eq!(more.effects, [Effect::More { replica: 1, why: ScaleReason::Waited(AFTER) }]);
     let on_its_way = look(&more.state, 300, Some(100), &[Ready, Rising, Down], rules);
     assert_eq!(on_its_way.effects, [], "one at a time");
     let up = look(&on_its_way.state, 310, Some(100), &[Ready, Ready, Down], rules);
     assert_eq!(up.effects, [Effect::LookAt(at(315))], "what it changes is seen first");
     let next = look(&up.state, 315, Some(100), &[Ready, Ready, Down], rules);
-    assert_eq!(next.effects, [Effect::More { replica: 2, why: Why::Waited(at(215)) }]);
+    assert_eq!(next.effects, [Effect::More { replica: 2, why: ScaleReason::Waited(at(215)) }]);
     let full = look(&next.state, 400, Some(100), &[Ready, Ready, Ready], rules);
     assert_eq!(full.effects, [], "there are as many as there may be");
 }
@@ -64,7 +64,7 @@ fn as_many_as_min_follow_the_first_one_and_the_first_of_them_stay() {
     let rules = rules(2, 3);
     assert_eq!(look(&State::default(), 1, None, &[Rising, Down, Down], rules).effects, []);
     let second = look(&State::default(), 2, None, &[Ready, Down, Down], rules);
-    assert_eq!(second.effects, [Effect::More { replica: 1, why: Why::Few }]);
+    assert_eq!(second.effects, [Effect::More { replica: 1, why: ScaleReason::Few }]);
     assert_eq!(second.kept, [true, false, false]);
     let all = look(&second.state, 3, None, &[Ready, Ready, Ready], rules);
     assert_eq!((all.effects, all.kept), (vec![], vec![true, true, false]));
@@ -81,7 +81,7 @@ fn what_was_refused_or_has_failed_waits_for_its_time() {
     let step = step(&State::default(), refused, &view, &rules);
     assert_eq!(step.effects, [Effect::LookAt(at(50) + PAUSE)]);
     let again = look(&step.state, 50 + PAUSE.as_secs(), None, &stands, rules);
-    assert_eq!(again.effects, [Effect::More { replica: 1, why: Why::Few }]);
+    assert_eq!(again.effects, [Effect::More { replica: 1, why: ScaleReason::Few }]);
     let mut state = again.state;
     for pause in [20, 40, 60, 60] {
         let step = llm_manager_policy::replicas::step(&state, refused, &view, &rules);
@@ -105,7 +105,7 @@ fn a_stop_lasts_until_somebody_wants_it_again() {
     assert_eq!(stopped.effects, []);
     assert_eq!(look(&stopped.state, 60, None, &stands, rules).effects, [], "the others are on their way out");
     let wanted = step(&stopped.state, Event::Wanted, &view, &rules);
-    assert_eq!(wanted.effects, [Effect::More { replica: 1, why: Why::Few }]);
+    assert_eq!(wanted.effects, [Effect::More { replica: 1, why: ScaleReason::Few }]);
     assert_eq!(look(&stopped.state, 60, Some(60), &[Down, Down], rules).effects, [Effect::First]);
 }
 
@@ -133,7 +133,7 @@ proptest! {
         let words: Vec<_> = inside.iter().map(|(open, leases)| {
             let gate = Gate::new(u32::MAX);
             gate.open();
-            (0..*leases).for_each(|_| assert!(gate.acquire(Asker::Newcomer)));
+            (0..*leases).for_each(|_| assert!(gate.acquire(LeaseAsker::Newcomer)));
             if !open {
                 gate.close();
             }
@@ -152,7 +152,7 @@ proptest! {
 
 /// What must hold of each single step, whatever came before.
 fn check(
-    before: &[Stand],
+    before: &[ReplicaState],
     waits_since: Option<Moment>,
     now: Moment,
     step: &Step,
@@ -183,13 +183,15 @@ fn check(
                     stand => return Err(format!("started while {stand:?}")),
                 }
                 match why {
-                    Why::Succeeds(_) => return Err("nothing is over here".to_owned()),
-                    Why::Waited(waited) if waited < rules.scale_up_after => {
+                    ScaleReason::Succeeds(_) => return Err("nothing is over here".to_owned()),
+                    ScaleReason::Waited(waited) if waited < rules.scale_up_after => {
                         return Err("too early".to_owned());
                     }
-                    Why::Waited(_) => {}
-                    Why::Few if alive >= rules.min as usize => return Err("enough were there".to_owned()),
-                    Why::Few => {}
+                    ScaleReason::Waited(_) => {}
+                    ScaleReason::Few if alive >= rules.min as usize => {
+                        return Err("enough were there".to_owned());
+                    }
+                    ScaleReason::Few => {}
                 }
             }
             Effect::LookAt(then) if then <= now => return Err("it looks all the time".to_owned()),

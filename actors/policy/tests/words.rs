@@ -1,21 +1,22 @@
 //! What people read of the values that have words: each of them says its own.
 
-use llm_manager_policy::cluster::{Ask, Gres, PodAsk};
+use llm_manager_policy::cluster::{Gres, PodRequest, SlurmRequest};
 use llm_manager_policy::devices::{BadRequirement, Program};
 use llm_manager_policy::ending::EndCause;
-use llm_manager_policy::fault::words_of;
 use llm_manager_policy::hours::{BadHours, Hours};
 use llm_manager_policy::lifecycle::{Phase, StopCause};
-use llm_manager_policy::memory::Kind;
+use llm_manager_policy::memory::MemoryPurpose;
 use llm_manager_policy::model_state::ModelState;
-use llm_manager_policy::placement::{Never, Paused, Why};
+use llm_manager_policy::panic_message::words_of;
+use llm_manager_policy::placement::{BlockReason, Never, Paused};
 use llm_manager_policy::pricing::{
-    BadDecimal, Currency, InThePast, Money, Overflow, Price, Problem, Wrong, share_by_weight,
+    BadDecimal, Currency, Money, MoneyOverflow, PlanInThePast, PlanMistake, PlanProblem, Price,
+    share_by_weight,
 };
 use llm_manager_policy::reload::Change;
-use llm_manager_policy::repeat::{Broke, Tries};
+use llm_manager_policy::retry::{Attempts, RequestFailure};
 use llm_manager_policy::rights::Scope;
-use llm_manager_policy::spec::{Class, Form, Place, Secret, Way};
+use llm_manager_policy::spec::{Class, DeliveryMethod, Place, Secret, WebhookFormat};
 use llm_manager_policy::usage::BadPointer;
 use std::fmt::Display;
 use std::time::Duration;
@@ -51,22 +52,25 @@ fn what_is_wrong_with_a_configuration() {
 #[test]
 fn what_is_wrong_with_a_price() {
     say(&[
-        (&Wrong::Method, "is neither \"tiered\" nor \"hourly\""),
-        (&Wrong::Currency, "is not a currency code"),
-        (&Wrong::Missing, "is missing"),
-        (&Wrong::Unexpected, "does not belong to this method"),
-        (&Wrong::NoTiers, "has no tier"),
-        (&Wrong::TooManyTiers, "has more than 64 tiers"),
-        (&Wrong::Unreachable { covered_by: 3 }, "is never used: whatever fits in it fits in tiers[3]"),
-        (&Wrong::Decimal(BadDecimal::Empty), "is empty"),
+        (&PlanMistake::Method, "is neither \"tiered\" nor \"hourly\""),
+        (&PlanMistake::Currency, "is not a currency code"),
+        (&PlanMistake::Missing, "is missing"),
+        (&PlanMistake::Unexpected, "does not belong to this method"),
+        (&PlanMistake::NoTiers, "has no tier"),
+        (&PlanMistake::TooManyTiers, "has more than 64 tiers"),
+        (&PlanMistake::Unreachable { covered_by: 3 }, "is never used: whatever fits in it fits in tiers[3]"),
+        (&PlanMistake::Decimal(BadDecimal::Empty), "is empty"),
         (&BadDecimal::Negative, "is negative"),
         (&BadDecimal::Exponent, "has an exponent"),
         (&BadDecimal::NotANumber, "is not a decimal"),
         (&BadDecimal::TooFine { digits: 6 }, "has more than 6 digits"),
         (&BadDecimal::TooBig, "is too big"),
-        (&Problem { at: "tiers[2].input".into(), wrong: Wrong::Missing }, "tiers[2].input: is missing"),
-        (&InThePast, "a price plan can't begin in the past"),
-        (&Overflow, "the cost is too big"),
+        (
+            &PlanProblem { at: "tiers[2].input".into(), wrong: PlanMistake::Missing },
+            "tiers[2].input: is missing",
+        ),
+        (&PlanInThePast, "a price plan can't begin in the past"),
+        (&MoneyOverflow, "the cost is too big"),
     ]);
     let currency = Currency::new("CNY");
     assert_eq!(currency.map(|currency| currency.to_string()).as_deref(), Some("CNY"));
@@ -79,14 +83,18 @@ fn what_a_variant_asks_for_and_a_device_has() {
     let gres =
         |kind: Option<&str>| Gres { name: "gpu".into(), kind: kind.map(str::to_owned), count: 1, used: 0 };
     say(&[
-        (&Ask::default(), "Slurm"),
-        (&Ask { gres: a100.clone(), ..Ask::default() }, "Slurm gpu:a100"),
-        (&Ask { partition: cpu.clone(), ..Ask::default() }, "Slurm cpu"),
-        (&Ask { partition: cpu, gres: a100, ..Ask::default() }, "Slurm cpu gpu:a100"),
-        (&PodAsk::default(), "Kubernetes"),
-        (&PodAsk { namespace: Some("ml".into()), ..PodAsk::default() }, "Kubernetes ml"),
+        (&SlurmRequest::default(), "Slurm"),
+        (&SlurmRequest { gres: a100.clone(), ..SlurmRequest::default() }, "Slurm gpu:a100"),
+        (&SlurmRequest { partition: cpu.clone(), ..SlurmRequest::default() }, "Slurm cpu"),
+        (&SlurmRequest { partition: cpu, gres: a100, ..SlurmRequest::default() }, "Slurm cpu gpu:a100"),
+        (&PodRequest::default(), "Kubernetes"),
+        (&PodRequest { namespace: Some("ml".into()), ..PodRequest::default() }, "Kubernetes ml"),
         (
-            &PodAsk { context: Some("lab".into()), namespace: Some("ml".into()), ..PodAsk::default() },
+            &PodRequest {
+                context: Some("lab".into()),
+                namespace: Some("ml".into()),
+                ..PodRequest::default()
+            },
             "Kubernetes lab ml",
         ),
         (&gres(None), "gpu"),
@@ -99,15 +107,15 @@ fn what_a_variant_asks_for_and_a_device_has() {
 #[test]
 fn what_memory_is_for() {
     say(&[
-        (&Kind::Weights, "weights"),
-        (&Kind::Cache, "KV cache"),
-        (&Kind::State, "recurrent state"),
-        (&Kind::Compute, "compute buffers"),
-        (&Kind::Projector, "projector"),
-        (&Kind::Draft, "draft model"),
-        (&Kind::Pool, "KV cache and buffers"),
-        (&Kind::Process, "driver and process"),
-        (&Kind::Prompts, "kept prompts"),
+        (&MemoryPurpose::Weights, "weights"),
+        (&MemoryPurpose::Cache, "KV cache"),
+        (&MemoryPurpose::State, "recurrent state"),
+        (&MemoryPurpose::Compute, "compute buffers"),
+        (&MemoryPurpose::Projector, "projector"),
+        (&MemoryPurpose::Draft, "draft model"),
+        (&MemoryPurpose::Pool, "KV cache and buffers"),
+        (&MemoryPurpose::Process, "driver and process"),
+        (&MemoryPurpose::Prompts, "kept prompts"),
     ]);
 }
 
@@ -117,18 +125,21 @@ fn why_a_model_has_no_place() {
     let paused = |seconds: u64| Paused { device: "npu".into(), left: Duration::from_secs(seconds) };
     say(&[
         (
-            &Why::Young { until, left: Duration::from_millis(1500) },
+            &BlockReason::Young { until, left: Duration::from_millis(1500) },
             "which keeps its memory for another 1.5 s",
         ),
-        (&Why::Guarded { until, left: Duration::from_millis(1500) }, "which a higher class has just used"),
-        (&Why::Busy, "which is busy"),
-        (&Why::Starting, "which is being started"),
-        (&Why::Leaving, "which is stopping"),
-        (&Why::Settling, "which has just ended"),
-        (&Why::First, "which came first"),
-        (&Why::Pinned, "which is pinned"),
-        (&Why::Warm, "which is kept warm"),
-        (&Why::Itself, "by itself, parked"),
+        (
+            &BlockReason::Guarded { until, left: Duration::from_millis(1500) },
+            "which a higher class has just used",
+        ),
+        (&BlockReason::Busy, "which is busy"),
+        (&BlockReason::Starting, "which is being started"),
+        (&BlockReason::Leaving, "which is stopping"),
+        (&BlockReason::Settling, "which has just ended"),
+        (&BlockReason::First, "which came first"),
+        (&BlockReason::Pinned, "which is pinned"),
+        (&BlockReason::Warm, "which is kept warm"),
+        (&BlockReason::Itself, "by itself, parked"),
         (&Never::Unreachable, "no variant's address answers"),
         (&Never::NoDevice, "no variant's devices are all online"),
         (&Never::NoMemory, "no variant fits"),
@@ -179,19 +190,28 @@ fn each_word_means_what_it_says() {
     for class in Class::ALL {
         assert_eq!(Class::of(class.text()), Some(class));
     }
-    for form in [Form::Json, Form::Ntfy, Form::Slack, Form::Feishu] {
-        assert_eq!(Form::of(form.text()), Some(form));
+    for form in [WebhookFormat::Json, WebhookFormat::Ntfy, WebhookFormat::Slack, WebhookFormat::Feishu] {
+        assert_eq!(WebhookFormat::of(form.text()), Some(form));
     }
     assert_eq!(Scope::ALL.map(Scope::text), ["infer", "read", "operate", "admin"]);
     assert_eq!(Class::ALL.map(Class::text), ["batch", "normal", "interactive"]);
     assert_eq!(
-        (Form::Json.text(), Form::Ntfy.text(), Form::Slack.text(), Form::Feishu.text()),
+        (
+            WebhookFormat::Json.text(),
+            WebhookFormat::Ntfy.text(),
+            WebhookFormat::Slack.text(),
+            WebhookFormat::Feishu.text()
+        ),
         ("json", "ntfy", "slack", "feishu")
     );
     assert_eq!((ModelState::parse("asleep"), Scope::of("all"), Class::of("high")), (None, None, None));
-    assert_eq!(Form::of("xml"), None);
-    let hook = Way::Webhook { url: Secret::new("http://box".into()), form: Form::Ntfy, secret: None };
-    assert_eq!((hook.format(), Way::Command(Vec::new()).format()), ("ntfy", "json"));
+    assert_eq!(WebhookFormat::of("xml"), None);
+    let hook = DeliveryMethod::Webhook {
+        url: Secret::new("http://box".into()),
+        form: WebhookFormat::Ntfy,
+        secret: None,
+    };
+    assert_eq!((hook.format(), DeliveryMethod::Command(Vec::new()).format()), ("ntfy", "json"));
 }
 
 #[test]
@@ -230,15 +250,15 @@ fn small_things_are_what_they_were_made_of() {
     assert_eq!(Price::from_units(1_500_000).to_string(), "1.5");
     let money = Money::from_units;
     assert_eq!(share_by_weight(money(10), &[1, 3]), Ok(vec![money(3), money(7)]));
-    assert!(Place::Local.is_local() && !Place::Slurm(Ask::default()).is_local());
+    assert!(Place::Local.is_local() && !Place::Slurm(SlurmRequest::default()).is_local());
     assert_eq!(
-        (Place::Local.to_string(), Place::Slurm(Ask::default()).to_string()),
+        (Place::Local.to_string(), Place::Slurm(SlurmRequest::default()).to_string()),
         ("this machine".into(), "Slurm".into())
     );
-    let mut tries = Tries::default();
-    tries.broke(Broke::NoConnection);
+    let mut tries = Attempts::default();
+    tries.broke(RequestFailure::NoConnection);
     assert!(!tries.is_repeated());
-    tries.broke(Broke::Unanswered);
+    tries.broke(RequestFailure::Unanswered);
     assert!(tries.is_repeated());
 }
 

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use llm_manager_policy::spec::Launch;
 use llm_manager_policy::steering;
-use llm_manager_policy::system::{self, Runner, System, Unrunnable};
+use llm_manager_policy::system::{self, OsFamily, Runner, Unrunnable};
 
 use super::tree::marker;
 use super::{LaunchError, LaunchOrder, platform};
@@ -41,7 +41,7 @@ pub(super) fn filled_in(words: &[String], order: &LaunchOrder, port: u16) -> Vec
 /// names.
 fn script_words(path: &Path) -> Vec<OsString> {
     let mut words: Vec<OsString> = Vec::new();
-    match system::runner(System::HERE, &path.to_string_lossy(), &head(path)) {
+    match system::runner(OsFamily::HERE, &path.to_string_lossy(), &head(path)) {
         Ok(Runner::PowerShell) => {
             words.extend(POWERSHELL.map(OsString::from));
         }
@@ -86,12 +86,12 @@ pub(super) fn check(words: &[OsString], order: &LaunchOrder) -> Result<(), Launc
     match &order.launch {
         Launch::Script(path) => {
             std::fs::metadata(path).map_err(|error| explain(&error, words, order))?;
-            system::runner(System::HERE, &path.to_string_lossy(), &head(path))
+            system::runner(OsFamily::HERE, &path.to_string_lossy(), &head(path))
                 .map_err(|unrunnable| refused(&path.display().to_string(), unrunnable))?;
         }
         Launch::Command(_) => {
             let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-            system::check_arguments(System::HERE, &words).map_err(|(index, unrunnable)| {
+            system::check_arguments(OsFamily::HERE, &words).map_err(|(index, unrunnable)| {
                 refused(words.get(index).map_or("", String::as_str), unrunnable)
             })?;
         }

@@ -12,7 +12,7 @@ pub use files::{Files, Folder, PREFIX, aside, random};
 pub use fingerprint::{Fingerprint, Likeness};
 pub use wish::Wish;
 
-use super::{ExitReport, Standing};
+use super::{ExitReport, PlacementState};
 use llm_manager_policy::cluster::{JobEnd, JobFate};
 use llm_manager_policy::ending::{Away, EndCause};
 use tokio::sync::watch;
@@ -21,11 +21,11 @@ use tokio::sync::watch;
 pub const KEY_VARIABLES: [&str; 3] = ["LLM_MANAGER_KEY", "LLAMA_API_KEY", "VLLM_API_KEY"];
 
 /// Says that a run waits for a place, and why. Where a server has been is told until it is gone.
-pub fn tell_wait(standing: &watch::Sender<Standing>, why: String) {
+pub fn tell_wait(standing: &watch::Sender<PlacementState>, why: String) {
     standing.send_if_modified(|now| {
-        let news = matches!(now, Standing::Queued(old) if **old != *why);
+        let news = matches!(now, PlacementState::Queued(old) if **old != *why);
         if news {
-            *now = Standing::Queued(why.into());
+            *now = PlacementState::Queued(why.into());
         }
         news
     });

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::lines::{Line, Splitter};
+use super::line_splitter::{OutputLine, Splitter};
 
 /// So much goes the way of lines at once, after a quieter time.
 const BURST: usize = 512 * 1024;
@@ -21,7 +21,7 @@ const STRETCH: Duration = Duration::from_millis(100);
 const HELD: usize = 64 * 1024;
 
 /// What was held back of one stream.
-pub(super) struct Flood {
+pub(super) struct OutputFlood {
     stretch: Instant,
     /// Bytes that may go on.
     allowance: usize,
@@ -31,13 +31,13 @@ pub(super) struct Flood {
     missing: u64,
 }
 
-impl Default for Flood {
+impl Default for OutputFlood {
     fn default() -> Self {
         Self { stretch: Instant::now(), allowance: BURST, held: VecDeque::new(), held_bytes: 0, missing: 0 }
     }
 }
 
-impl Flood {
+impl OutputFlood {
     /// Holds the bytes back, if there are too many: true.
     pub(super) fn takes(&mut self, bytes: &Arc<[u8]>) -> bool {
         let now = Instant::now();
@@ -79,7 +79,7 @@ impl Flood {
     }
 
     /// Lets go what is held back.
-    pub(super) fn release(&mut self, splitter: &mut Splitter, lines: &mut Vec<Line>) {
+    pub(super) fn release(&mut self, splitter: &mut Splitter, lines: &mut Vec<OutputLine>) {
         // What goes on now is what the stretch was worth.
         self.stretch = Instant::now();
         let mut rest = self.held_bytes.saturating_sub(HELD);
@@ -88,7 +88,7 @@ impl Flood {
             lines.extend(splitter.take_partial());
             let missing = std::mem::take(&mut self.missing);
             let text = format!("... {missing} bytes are left out here; the log of the run has more ...");
-            lines.push(Line { text, overwritten: false });
+            lines.push(OutputLine { text, overwritten: false });
             // What is left of the line that was cut is no line.
             let first = self.held.front();
             let first = first.map_or(&[][..], |bytes| &bytes[rest..]);

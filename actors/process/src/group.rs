@@ -9,12 +9,12 @@ use super::platform::Enclosure;
 
 /// Killed when this is dropped, with all that grew from it.
 #[derive(Debug)]
-pub struct Group {
+pub struct ProcessGroup {
     enclosure: Enclosure,
     leader: Option<u32>,
 }
 
-impl Group {
+impl ProcessGroup {
     /// Starts a program that [`crate::die_with_this_thread`] has made the leader of a group of its own.
     ///
     /// # Errors
@@ -37,7 +37,7 @@ impl Group {
     }
 }
 
-impl Drop for Group {
+impl Drop for ProcessGroup {
     fn drop(&mut self) {
         if let Some(leader) = self.leader {
             self.enclosure.end(leader);

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin};
 
-use super::leftovers::{Reaped, Whose, reap};
+use super::leftovers::{LeftoverScope, Reaped, reap};
 use super::tree::marker;
 use super::{platform, records};
 
@@ -39,7 +39,7 @@ pub fn guard_main(state_dir: &Path, instance: &str) -> io::Result<Vec<Reaped>> {
             Err(_) => break,
         }
     }
-    let reaped = reap(&Whose::Instance { state_dir: &state_dir, instance });
+    let reaped = reap(&LeftoverScope::Instance { state_dir: &state_dir, instance });
     for run in &reaped {
         log::warn!("the manager is gone. {run}");
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::platform::{self, FORCE, ProcessId, ProcessInfo, Signal};
-use super::records::{self, Record};
+use super::records::{self, ProcessRecord};
 use super::tree::{self, marker};
 
 /// SIGKILL needs no time, unless a driver holds the process in the kernel.
@@ -49,7 +49,7 @@ impl fmt::Display for Reaped {
 }
 
 /// Which runs are meant.
-pub(super) enum Whose<'a> {
+pub(super) enum LeftoverScope<'a> {
     /// Those of every manager of the state folder that is dead.
     DeadManagers { state_dir: &'a Path, own_instance: &'a str },
     /// Those of one manager, which has just died.
@@ -60,10 +60,10 @@ pub(super) enum Whose<'a> {
 /// manager that lives are not touched. Blocks until all is gone, for at most some seconds.
 pub fn reap_leftovers(state_dir: &Path, own_instance: &str) -> Vec<Reaped> {
     let state_dir = records::canonical(state_dir);
-    reap(&Whose::DeadManagers { state_dir: &state_dir, own_instance })
+    reap(&LeftoverScope::DeadManagers { state_dir: &state_dir, own_instance })
 }
 
-pub(super) fn reap(whose: &Whose<'_>) -> Vec<Reaped> {
+pub(super) fn reap(whose: &LeftoverScope<'_>) -> Vec<Reaped> {
     let records = loop_until_seen(|| whose.records());
     let mut killed: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (_, record) in &records {
@@ -136,12 +136,12 @@ fn loop_until_seen<T: Default>(look: impl Fn() -> io::Result<T>) -> T {
     }
 }
 
-fn run_name(record: &Record) -> String {
+fn run_name(record: &ProcessRecord) -> String {
     format!("{}#{}", record.model, record.epoch)
 }
 
-impl Whose<'_> {
-    fn records(&self) -> io::Result<Vec<(PathBuf, Record)>> {
+impl LeftoverScope<'_> {
+    fn records(&self) -> io::Result<Vec<(PathBuf, ProcessRecord)>> {
         let all = match self {
             Self::DeadManagers { state_dir, .. } | Self::Instance { state_dir, .. } => {
                 records::list(state_dir)?
@@ -167,7 +167,7 @@ impl Whose<'_> {
     /// The living processes, each with the run that it belongs to.
     fn processes(
         &self,
-        records: &[(PathBuf, Record)],
+        records: &[(PathBuf, ProcessRecord)],
         known: &mut BTreeMap<ProcessId, String>,
     ) -> io::Result<Vec<(String, ProcessInfo)>> {
         let all = platform::processes()?;
@@ -228,7 +228,7 @@ impl Whose<'_> {
         &self,
         info: &ProcessInfo,
         all: &[ProcessInfo],
-        records: &[(PathBuf, Record)],
+        records: &[(PathBuf, ProcessRecord)],
         boot: &str,
     ) -> io::Result<Option<String>> {
         for (_, record) in records.iter().filter(|(_, record)| record.boot == boot) {
@@ -241,7 +241,7 @@ impl Whose<'_> {
     }
 
     /// Whether a process is in the group that the run's leader made.
-    fn in_group(&self, info: &ProcessInfo, all: &[ProcessInfo], record: &Record) -> io::Result<bool> {
+    fn in_group(&self, info: &ProcessInfo, all: &[ProcessInfo], record: &ProcessRecord) -> io::Result<bool> {
         let number = record.leader.pid;
         if info.group != number || info.id.start_time < record.leader.start_time {
             return Ok(false);

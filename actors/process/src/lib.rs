@@ -4,26 +4,26 @@
 //! beside [`LocalLauncher`]. A run owns everything that grew from one launch: it counts as ended when the
 //! process, all of its descendants and its output have ended, never when a signal was merely sent.
 
+mod backend_address;
 mod command;
-mod endpoint;
 mod error;
 pub mod far;
-mod feed;
 mod flood;
 mod group;
 mod guard;
 mod leftovers;
-mod lines;
+mod line_splitter;
 mod local;
 mod orphans;
 mod output;
-mod owner;
+mod piped_program;
 mod platform;
 mod port;
-pub mod private;
+pub mod private_files;
 mod records;
-mod shared;
-mod stop;
+mod run_owner;
+mod shared_runs;
+mod stop_command;
 mod tool;
 mod tree;
 mod url;
@@ -43,19 +43,19 @@ use llm_manager_policy::ending::Away;
 use llm_manager_policy::spec::{Launch, Place};
 use tokio::sync::{Semaphore, watch};
 
-pub use command::inherited;
 #[cfg(feature = "tls")]
-pub use endpoint::trusting;
-pub use endpoint::{Endpoint, Stream, VIA};
+pub use backend_address::trusting;
+pub use backend_address::{BackendAddress, BackendStream, VIA};
+pub use command::inherited;
 pub use error::{LaunchError, Stranger};
-pub use feed::{Feed, feed};
-pub use group::Group;
+pub use group::ProcessGroup;
 pub use guard::{GuardHandle, guard_main, spawn_guard};
 pub use leftovers::{Reaped, reap_leftovers};
-pub use lines::decode;
+pub use line_splitter::decode;
 pub use local::LocalLauncher;
 pub use orphans::adopt_orphans;
 pub use output::FarOutput;
+pub use piped_program::{PipedProgram, feed};
 #[cfg(unix)]
 pub use platform::FILE_TOO_LARGE;
 pub use platform::{
@@ -64,11 +64,11 @@ pub use platform::{
 };
 #[cfg(windows)]
 pub use platform::{leave_own_console, log_into, pump_messages, speaks_chinese, starts_at_login};
-pub use shared::{Book, Fellows, Known, SharedLauncher};
+pub use shared_runs::{KnownRun, RunTable, SharedLauncher, SharedRunHost};
 
 pub use url::UrlLauncher;
 
-pub use tool::{Helped, ToolOutput, run_self, run_tool};
+pub use tool::{HelperOutput, ToolOutput, run_self, run_tool};
 
 /// Marks a helper that is not a backend, so that the guard ends it too when the manager is killed.
 pub fn helper_env(helper: &str, state_dir: &std::path::Path, instance: &str) -> Vec<(String, String)> {
@@ -126,7 +126,7 @@ pub struct LaunchOrder {
 }
 
 /// A look at where processes listen, which may be had again and again.
-pub type Look = Box<dyn Fn() -> LocalBoxFuture<'static, Vec<SocketAddr>>>;
+pub type ListenScan = Box<dyn Fn() -> LocalBoxFuture<'static, Vec<SocketAddr>>>;
 
 /// One life of a backend. Dropping it kills the backend.
 pub trait Run {
@@ -135,7 +135,7 @@ pub trait Run {
     /// The process id, if the backend is a process on this machine.
     fn pid(&self) -> Option<u32>;
     /// Whether it has a place already, and where the backend listens there, or will.
-    fn standing(&self) -> watch::Receiver<Standing>;
+    fn standing(&self) -> watch::Receiver<PlacementState>;
     /// Asks the whole tree to end.
     fn terminate(&self);
     /// Ends the whole tree now, again and again until nothing is left.
@@ -157,7 +157,7 @@ pub trait Run {
     }
     /// Looks where else its processes listen: a script that ignores PORT is told apart from one that still loads. Elsewhere
     /// that can't be seen.
-    fn listens_elsewhere(&self) -> Look {
+    fn listens_elsewhere(&self) -> ListenScan {
         Box::new(|| async { Vec::new() }.boxed_local())
     }
     /// From now on whoever listens on the port is this run's, its child or not: the run ends when the port is free.
@@ -191,16 +191,16 @@ pub trait Run {
 
 /// How far a run has come to a place.
 #[derive(Clone, Debug)]
-pub enum Standing {
+pub enum PlacementState {
     /// It waits for one, and why, in words: a cluster is full, for example. It has no address yet.
     Queued(Arc<str>),
     /// It has one.
-    Placed(Arc<Endpoint>),
+    Placed(Arc<BackendAddress>),
 }
 
-impl Standing {
+impl PlacementState {
     /// Where the backend listens, or will, once that is known.
-    pub fn endpoint(&self) -> Option<&Arc<Endpoint>> {
+    pub fn endpoint(&self) -> Option<&Arc<BackendAddress>> {
         match self {
             Self::Queued(_) => None,
             Self::Placed(endpoint) => Some(endpoint),

@@ -14,17 +14,17 @@ use llm_manager_policy::lifecycle::crash_grace;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::command::{self, Markers};
-use super::output::{Outlet, TailWriter};
-use super::owner::{Claims, Owner, Wish};
+use super::output::{RunOutput, TailWriter};
 use super::platform::cgroup::Room;
-use super::platform::{self, Enclosure, Leader, ProcessId, Signal};
+use super::platform::{self, Enclosure, GroupLeader, ProcessId, Signal};
 use super::port::{self, PortHold, Ports};
-use super::records::{self, Record};
-use super::stop::StopCommand;
-use super::tree::{Leaders, Search, Tree};
+use super::records::{self, ProcessRecord};
+use super::run_owner::{PortClaims, RunOwner, StopLevel};
+use super::stop_command::StopCommand;
+use super::tree::{Leaders, ProcessTree, RunMarks};
 use super::{
-    Endpoint, ExitReport, LaunchError, LaunchOrder, Launcher, Look, OutputSink, Pipe, Run, Standing,
-    Stranger, Tail,
+    BackendAddress, ExitReport, LaunchError, LaunchOrder, Launcher, ListenScan, OutputSink, Pipe,
+    PlacementState, Run, Stranger, Tail,
 };
 
 /// How often the listener of a port is looked for before it is taken for a stranger, or for none.
@@ -128,7 +128,7 @@ impl LocalLauncher {
         enclosure.admit(&child).map_err(|error| cannot(&error))?;
         // Not yet waited for, so the pid is still its own, be it a zombie.
         let pid = child.id().unwrap_or_default();
-        let held = Leader::hold(pid);
+        let held = GroupLeader::hold(pid);
         let gone = || std::io::Error::other("it was gone before it could be seen in /proc");
         let leader = platform::process(pid).and_then(|found| found.map(|info| info.id).ok_or_else(gone));
         let leader = leader.map_err(|error| {
@@ -155,7 +155,7 @@ impl LocalLauncher {
         }
         self.leaders.add(leader);
         let room = room.map(|room| room.path().to_owned());
-        let tree = Rc::new(Tree::new(Search {
+        let tree = Rc::new(ProcessTree::new(RunMarks {
             leader,
             run: markers.run.clone(),
             instance: markers.instance.clone(),
@@ -167,7 +167,7 @@ impl LocalLauncher {
         }));
         let tail = Rc::new(TailWriter::new());
         let tree_gone = watch::Sender::new(false);
-        let outlet = Outlet {
+        let outlet = RunOutput {
             model: Arc::from(order.model.as_str()),
             keeper: self.output.keep(order),
             sink: Rc::clone(&self.output),
@@ -179,19 +179,19 @@ impl LocalLauncher {
         let stderr =
             child.stderr.take().map(|pipe| outlet.clone().drain(Pipe::Stderr, pipe, platform::widen));
         let readers = [stdout.map(actix_rt::spawn), stderr.map(actix_rt::spawn)];
-        let wish = watch::channel(Wish::Run);
+        let wish = watch::channel(StopLevel::Run);
         let members = watch::channel(vec![leader.pid]);
         let report = watch::Sender::new(None);
         let broken = watch::Sender::new(false);
         let claims =
-            Rc::new(Claims { port: port.port, claimed: Cell::new(false), remainder: RefCell::new(None) });
+            Rc::new(PortClaims { port: port.port, claimed: Cell::new(false), remainder: RefCell::new(None) });
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.port));
         let run = LocalRun {
             broken: broken.subscribe(),
             claims: Rc::clone(&claims),
             leader,
             port: port.port,
-            standing: watch::Sender::new(Standing::Placed(Arc::new(Endpoint::local(address)))),
+            standing: watch::Sender::new(PlacementState::Placed(Arc::new(BackendAddress::local(address)))),
             tree: Rc::clone(&tree),
             tail: Rc::clone(&tail),
             report: report.subscribe(),
@@ -205,7 +205,7 @@ impl LocalLauncher {
             outlet,
             runs: Rc::default(),
         };
-        let record = Record {
+        let record = ProcessRecord {
             instance: markers.instance,
             manager,
             leader,
@@ -216,7 +216,7 @@ impl LocalLauncher {
             inherited,
             members: Vec::new(),
         };
-        let owner = Owner {
+        let owner = RunOwner {
             model: order.model.clone(),
             leader,
             child,
@@ -282,18 +282,18 @@ impl Launcher for LocalLauncher {
 struct LocalRun {
     leader: ProcessId,
     port: u16,
-    standing: watch::Sender<Standing>,
-    tree: Rc<Tree>,
+    standing: watch::Sender<PlacementState>,
+    tree: Rc<ProcessTree>,
     tail: Rc<TailWriter>,
     report: watch::Receiver<Option<ExitReport>>,
     members: watch::Receiver<Vec<u32>>,
     broken: watch::Receiver<bool>,
-    claims: Rc<Claims>,
-    wish: watch::Sender<Wish>,
+    claims: Rc<PortClaims>,
+    wish: watch::Sender<StopLevel>,
 }
 
 impl LocalRun {
-    fn wish(&self, wish: Wish) {
+    fn wish(&self, wish: StopLevel) {
         self.wish.send_if_modified(|old| {
             let more = *old < wish;
             *old = wish.max(*old);
@@ -311,16 +311,16 @@ impl Run for LocalRun {
         Some(self.leader.pid)
     }
 
-    fn standing(&self) -> watch::Receiver<Standing> {
+    fn standing(&self) -> watch::Receiver<PlacementState> {
         self.standing.subscribe()
     }
 
     fn terminate(&self) {
-        self.wish(Wish::Terminate);
+        self.wish(StopLevel::Terminate);
     }
 
     fn kill(&self) {
-        self.wish(Wish::Kill);
+        self.wish(StopLevel::Kill);
     }
 
     fn members(&self) -> watch::Receiver<Vec<u32>> {
@@ -384,7 +384,7 @@ impl Run for LocalRun {
         .boxed_local()
     }
 
-    fn listens_elsewhere(&self) -> Look {
+    fn listens_elsewhere(&self) -> ListenScan {
         let (tree, port) = (Rc::clone(&self.tree), self.port);
         Box::new(move || {
             let tree = Rc::clone(&tree);

@@ -9,8 +9,8 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::flood::Flood;
-use super::lines::{Line, Splitter};
+use super::flood::OutputFlood;
+use super::line_splitter::{OutputLine, Splitter};
 use super::platform;
 use super::{Keeper, LaunchOrder, OutputSink, Pipe, Tail};
 
@@ -48,7 +48,7 @@ impl TailWriter {
         self.sender.borrow().lines.iter().cloned().collect()
     }
 
-    fn push(&self, stream: Pipe, lines: &[Line]) {
+    fn push(&self, stream: Pipe, lines: &[OutputLine]) {
         self.sender.send_modify(|tail| {
             for line in lines {
                 tail.seen += 1;
@@ -70,7 +70,7 @@ impl TailWriter {
 
 /// Where the lines of one run go.
 #[derive(Clone)]
-pub(super) struct Outlet {
+pub(super) struct RunOutput {
     pub(super) model: Arc<str>,
     pub(super) sink: Rc<dyn OutputSink>,
     pub(super) tail: Rc<TailWriter>,
@@ -80,7 +80,7 @@ pub(super) struct Outlet {
     pub(super) tree_gone: watch::Receiver<bool>,
 }
 
-impl Outlet {
+impl RunOutput {
     /// Reads a stream to its end. `widen` has the pipe hold `WIDE` bytes, if it can.
     pub(super) async fn drain<R: AsyncRead + Unpin>(
         mut self,
@@ -93,7 +93,7 @@ impl Outlet {
         let mut splitter = Splitter::default();
         let mut buffer = vec![0; BUFFER];
         let mut after_end = 0;
-        let mut flood = Flood::default();
+        let mut flood = OutputFlood::default();
         while after_end < BYTES_AFTER_END {
             let mut lines = Vec::new();
             let read = tokio::select! {
@@ -155,7 +155,7 @@ impl Outlet {
         self.publish(stream, lines).await;
     }
 
-    async fn publish(&self, stream: Pipe, mut lines: Vec<Line>) {
+    async fn publish(&self, stream: Pipe, mut lines: Vec<OutputLine>) {
         if lines.is_empty() {
             return;
         }
@@ -168,7 +168,7 @@ impl Outlet {
 
 /// The output of a run that is no process of this machine: what its place hands on.
 pub struct FarOutput {
-    outlet: Outlet,
+    outlet: RunOutput,
     over: watch::Sender<bool>,
 }
 
@@ -176,7 +176,7 @@ impl FarOutput {
     /// For the run of this order.
     pub fn new(order: &LaunchOrder, sink: &Rc<dyn OutputSink>) -> Self {
         let over = watch::Sender::new(false);
-        let outlet = Outlet {
+        let outlet = RunOutput {
             model: Arc::from(order.model.as_str()),
             keeper: sink.keep(order),
             sink: Rc::clone(sink),

@@ -48,7 +48,7 @@ pub(super) use system::{
     processes, program, supported,
 };
 pub(super) use telling::{
-    ASK, FORCE, Leader, block_end_signals, exit_text, is_executable, own_session, send,
+    ASK, FORCE, GroupLeader, block_end_signals, exit_text, is_executable, own_session, send,
 };
 pub use telling::{NEEDS_GUARD, STARTS_AGAIN, start_again};
 #[cfg(windows)]

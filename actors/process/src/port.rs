@@ -41,13 +41,13 @@ impl Drop for PortHold {
 
 /// Whoever listens where a run's requests would go.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Holder {
+pub(super) struct PortHolder {
     pub(super) pid: u32,
     name: String,
     address: IpAddr,
 }
 
-impl std::fmt::Display for Holder {
+impl std::fmt::Display for PortHolder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "pid {} ({})", self.pid, self.name)
     }
@@ -149,7 +149,7 @@ pub(super) fn is_taken(port: u16) -> bool {
 }
 
 /// Who answers on 127.0.0.1:`port`, as far as it can be seen.
-pub(super) async fn holders(port: u16) -> io::Result<Vec<Holder>> {
+pub(super) async fn holders(port: u16) -> io::Result<Vec<PortHolder>> {
     tokio::task::spawn_blocking(move || list(port)).await.map_err(io::Error::other)?
 }
 
@@ -172,16 +172,16 @@ pub(super) async fn elsewhere(pids: Vec<u32>, port: u16) -> Vec<SocketAddr> {
     looked.await.unwrap_or_default()
 }
 
-fn list(port: u16) -> io::Result<Vec<Holder>> {
+fn list(port: u16) -> io::Result<Vec<PortHolder>> {
     let all = listeners::get_all().map_err(|error| io::Error::other(error.to_string()))?;
-    let mut found: Vec<Holder> = all
+    let mut found: Vec<PortHolder> = all
         .into_iter()
         .filter(|listener| {
             listener.protocol == listeners::Protocol::TCP
                 && listener.state == listeners::SocketState::Listen
                 && reaches(listener.socket, port)
         })
-        .map(|listener| Holder {
+        .map(|listener| PortHolder {
             pid: listener.process.pid,
             name: listener.process.name,
             address: listener.socket.ip(),

@@ -9,7 +9,7 @@ use super::platform::ProcessId;
 
 /// One run, as `runs/<model>-<epoch>-<instance>.json` in the state folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Record {
+pub(super) struct ProcessRecord {
     pub(super) instance: String,
     pub(super) manager: ProcessId,
     /// Also the number of its process group.
@@ -28,7 +28,7 @@ pub(super) struct Record {
     pub(super) members: Vec<ProcessId>,
 }
 
-impl Record {
+impl ProcessRecord {
     /// Where it is kept.
     pub(super) fn file(&self, state_dir: &Path) -> PathBuf {
         let name = format!("{}-{}-{}.json", file_name(&self.model), self.epoch, file_name(&self.instance));
@@ -65,7 +65,7 @@ fn file_name(name: &str) -> String {
 }
 
 /// Writes a record beside the arbiter. A run without a record is still found by its environment.
-pub(super) async fn write(file: PathBuf, record: Record) {
+pub(super) async fn write(file: PathBuf, record: ProcessRecord) {
     let path = file.display().to_string();
     let done = tokio::task::spawn_blocking(move || write_blocking(&file, &record)).await;
     if let Err(error) = done.unwrap_or_else(|error| Err(io::Error::other(error))) {
@@ -73,7 +73,7 @@ pub(super) async fn write(file: PathBuf, record: Record) {
     }
 }
 
-fn write_blocking(file: &Path, record: &Record) -> io::Result<()> {
+fn write_blocking(file: &Path, record: &ProcessRecord) -> io::Result<()> {
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder)?;
     }
@@ -102,7 +102,7 @@ pub(super) fn remove_blocking(file: &Path) {
 
 /// All records of a state folder. A file that isn't one is left where it is and named; one that can't be read is an
 /// error.
-pub(super) fn list(state_dir: &Path) -> io::Result<Vec<(PathBuf, Record)>> {
+pub(super) fn list(state_dir: &Path) -> io::Result<Vec<(PathBuf, ProcessRecord)>> {
     let entries = match std::fs::read_dir(state_dir.join("runs")) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

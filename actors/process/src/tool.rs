@@ -5,7 +5,7 @@ use std::io;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::lines::decode;
+use super::line_splitter::decode;
 use super::platform;
 
 /// What such a program said.
@@ -34,7 +34,7 @@ pub fn run_tool<S: AsRef<OsStr>>(program: &str, arguments: &[S]) -> io::Result<T
 
 /// What a helper said: this program itself, started for calls that may never come back.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Helped {
+pub struct HelperOutput {
     /// Its exit code; `None`: a signal ended it.
     pub code: Option<i32>,
     /// The last line of standard output.
@@ -48,7 +48,11 @@ pub struct Helped {
 ///
 /// # Errors
 /// It can't be started, or takes longer: in words.
-pub async fn run_self(arguments: &[String], without: &[&str], limit: Duration) -> Result<Helped, String> {
+pub async fn run_self(
+    arguments: &[String],
+    without: &[&str],
+    limit: Duration,
+) -> Result<HelperOutput, String> {
     let program =
         platform::own_program().map_err(|error| format!("this program can't find itself: {error}"))?;
     let mut command = Command::new(program);
@@ -64,7 +68,7 @@ pub async fn run_self(arguments: &[String], without: &[&str], limit: Duration) -
         Ok(output) => output.map_err(|error| format!("no helper can be started: {error}"))?,
     };
     let code = output.status.code();
-    Ok(Helped { code, answer: last_line(&output.stdout), trouble: last_line(&output.stderr) })
+    Ok(HelperOutput { code, answer: last_line(&output.stdout), trouble: last_line(&output.stderr) })
 }
 
 pub(super) fn last_line(text: &[u8]) -> String {

@@ -82,7 +82,7 @@ impl Leaders {
 
 /// What one run is known by.
 #[derive(Clone, Debug)]
-pub(super) struct Search {
+pub(super) struct RunMarks {
     /// The process that was spawned; it leads a group of the same number.
     pub(super) leader: ProcessId,
     pub(super) run: String,
@@ -98,7 +98,7 @@ pub(super) struct Search {
     pub(super) enclosure: Enclosure,
 }
 
-impl Search {
+impl RunMarks {
     /// Reads the process table, where nothing better knows.
     pub(super) fn run(&self) -> io::Result<Vec<ProcessInfo>> {
         if let Some(found) = self.enclosure.members()? {
@@ -172,12 +172,12 @@ impl Search {
 
 /// The process tree of one run.
 #[derive(Debug)]
-pub(super) struct Tree {
-    search: RefCell<Search>,
+pub(super) struct ProcessTree {
+    search: RefCell<RunMarks>,
 }
 
-impl Tree {
-    pub(super) fn new(search: Search) -> Self {
+impl ProcessTree {
+    pub(super) fn new(search: RunMarks) -> Self {
         Self { search: RefCell::new(search) }
     }
 
@@ -232,7 +232,7 @@ pub(super) fn signal_all<'a>(
 }
 
 /// Kills what the tree holds right now, without leaving the thread.
-pub(super) fn kill_blocking(tree: &Tree) {
+pub(super) fn kill_blocking(tree: &ProcessTree) {
     let killed =
         tree.scan_blocking().and_then(|found| tree.signal(&found, Signal::Kill).map_err(|(_, error)| error));
     if let Err(error) = killed {

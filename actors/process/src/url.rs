@@ -6,7 +6,7 @@ use llm_manager_policy::spec::Place;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
-use super::{Endpoint, ExitReport, LaunchError, LaunchOrder, Launcher, Run, Standing, Tail};
+use super::{BackendAddress, ExitReport, LaunchError, LaunchOrder, Launcher, PlacementState, Run, Tail};
 
 /// Asks servers that somebody else runs, in the name of this manager.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ impl Launcher for UrlLauncher {
             };
             let shown = order.place.to_string();
             let there = actix_rt::task::spawn_blocking(move || match &order.place {
-                Place::Url(place) => Endpoint::there(place, &manager),
+                Place::Url(place) => BackendAddress::there(place, &manager),
                 _ => Err("it is no address".to_owned()),
             });
             let cannot = |why: String| LaunchError::NoWay { place: shown.clone(), why };
@@ -46,7 +46,7 @@ impl Launcher for UrlLauncher {
 /// The use of a server that somebody else runs. It has ended as soon as it is told to.
 struct UrlRun {
     shown: String,
-    standing: watch::Sender<Standing>,
+    standing: watch::Sender<PlacementState>,
     ended: watch::Sender<bool>,
     tail: watch::Sender<Tail>,
     members: watch::Sender<Vec<u32>>,
@@ -54,10 +54,10 @@ struct UrlRun {
 }
 
 impl UrlRun {
-    fn new(endpoint: Endpoint, slot: OwnedSemaphorePermit) -> Self {
+    fn new(endpoint: BackendAddress, slot: OwnedSemaphorePermit) -> Self {
         Self {
             shown: endpoint.to_string(),
-            standing: watch::Sender::new(Standing::Placed(Arc::new(endpoint))),
+            standing: watch::Sender::new(PlacementState::Placed(Arc::new(endpoint))),
             ended: watch::Sender::new(false),
             tail: watch::Sender::default(),
             members: watch::Sender::default(),
@@ -75,7 +75,7 @@ impl Run for UrlRun {
         None
     }
 
-    fn standing(&self) -> watch::Receiver<Standing> {
+    fn standing(&self) -> watch::Receiver<PlacementState> {
         self.standing.subscribe()
     }
 

@@ -10,15 +10,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use llm_manager_policy::cluster::{
-    Ask, JobEnd, JobFacts, JobFate, JobState, Stage, Wait, YOUNG, next_glance, waits_for,
+    JobEnd, JobFacts, JobFate, JobStage, JobState, SlurmRequest, Wait, YOUNG, next_glance, waits_for,
 };
 use tokio::sync::{Notify, watch};
 
 use crate::commands;
-use crate::parse::{self, Row};
-use crate::poller::{PAUSE, Poller, Registration, Seen};
-use crate::records::{ENVIRONMENT, LISTENS, OUTPUT, Record, SCRIPT};
-use crate::tools::{CallError, Tools};
+use crate::parse::{self, JobRow};
+use crate::poller::{JobObservation, JobRegistration, PAUSE, Poller};
+use crate::records::{ENVIRONMENT, JobRecord, LISTENS, OUTPUT, SCRIPT};
+use crate::tools::{ToolError, Tools};
 use crate::wrapper;
 use llm_manager_process::far::{Folder, Wish, aside};
 
@@ -35,7 +35,7 @@ const SAME_END: Duration = Duration::from_secs(3);
 
 /// Where a job serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct JobAddress {
     /// The node's name.
     pub node: String,
     /// Its address, or a name that means it.
@@ -62,7 +62,7 @@ pub enum JobView {
         node: String,
     },
     /// It runs, and has said where it will serve.
-    Placed(Place),
+    Placed(JobAddress),
     /// Nothing of it is left.
     Ended(JobEnd),
 }
@@ -170,12 +170,12 @@ impl Job {
 }
 
 /// Owns one job.
-pub(crate) struct Owner {
+pub(crate) struct JobOwner {
     pub tools: Tools,
     pub poller: Poller,
     pub folder: Folder,
-    pub record: Record,
-    pub ask: Ask,
+    pub record: JobRecord,
+    pub ask: SlurmRequest,
     /// It was an earlier manager's. If its number isn't known, it may never have been submitted.
     pub adopted: bool,
     pub id: watch::Sender<Option<u64>>,
@@ -187,7 +187,7 @@ pub(crate) struct Owner {
     pub wish: watch::Receiver<Wish>,
 }
 
-impl Owner {
+impl JobOwner {
     pub(crate) async fn run(self) {
         let released = Rc::clone(&self.released);
         tokio::select! {
@@ -241,22 +241,22 @@ impl Owner {
                 Some(folder) => (folder, Path::new("/dev/null")),
                 None => (self.folder.path(), output.as_path()),
             };
-            let files = commands::Files { folder, output, environment: &environment, script: &script };
+            let files = commands::JobFiles { folder, output, environment: &environment, script: &script };
             match self.tools.run(&commands::submit(&self.record.name, &self.ask, &files)).await {
                 Ok(text) => match parse::submitted(&text) {
                     Some(id) => return self.numbered(id).await,
                     None => self.doubt(format!("sbatch said: {}", text.trim())),
                 },
-                Err(error @ CallError::Fenced { .. }) => {
+                Err(error @ ToolError::Fenced { .. }) => {
                     // Nothing was submitted.
                     self.view.send_replace(JobView::Submitting(Some(error.to_string())));
                     tokio::time::sleep(FENCED).await;
                     continue;
                 }
-                Err(error @ CallError::Unanswered { .. }) => self.doubt(error.to_string()),
+                Err(error @ ToolError::Unanswered { .. }) => self.doubt(error.to_string()),
                 Err(error) => {
                     let fate = match error {
-                        CallError::Refused { .. } => JobFate::Refused,
+                        ToolError::Refused { .. } => JobFate::Refused,
                         _ => JobFate::NotLaunched,
                     };
                     return Err(Self::unsubmitted(fate, error.to_string()));
@@ -306,7 +306,7 @@ impl Owner {
             }
             self.order(id, &mut round).await;
             if round.told.is_some() {
-                registration.stage(Stage::Leaving);
+                registration.stage(JobStage::Leaving);
             }
             // The file tells where it is before the controller is asked again, and costs the controller nothing.
             let tick = match &*self.view.borrow() {
@@ -326,7 +326,7 @@ impl Owner {
                     tokio::time::sleep(PAUSE).await;
                 },
                 () = self.doubts.raised.notified() => if matches!(&*self.view.borrow(), JobView::Placed(_)) {
-                    registration.stage(Stage::Doubted);
+                    registration.stage(JobStage::Doubted);
                 },
                 () = tokio::time::sleep(tick) => {}
             }
@@ -339,8 +339,8 @@ impl Owner {
         &mut self,
         id: u64,
         round: &mut Round,
-        seen: Seen,
-        registration: &Registration,
+        seen: JobObservation,
+        registration: &JobRegistration,
     ) -> Option<JobEnd> {
         if seen.looks == round.looks {
             return None;
@@ -376,7 +376,7 @@ impl Owner {
                     return None;
                 }
                 None if matches!(&*self.view.borrow(), JobView::Placed(_)) => {
-                    registration.stage(Stage::Serving);
+                    registration.stage(JobStage::Serving);
                 }
                 None => self.placing(&row, registration),
             }
@@ -424,22 +424,22 @@ impl Owner {
         });
     }
 
-    fn placing(&self, row: &Row, registration: &Registration) {
+    fn placing(&self, row: &JobRow, registration: &JobRegistration) {
         if !matches!(&*self.view.borrow(), JobView::Placed(_)) {
-            registration.stage(Stage::Placeless);
+            registration.stage(JobStage::Placeless);
             self.show(JobView::Placing { node: row.node.clone() });
         }
     }
 
-    fn placed(&self, report: wrapper::Report, round: &Round, registration: &Registration) {
+    fn placed(&self, report: wrapper::JobReport, round: &Round, registration: &JobRegistration) {
         // Until the controller has shown that it runs, it hasn't said either for how long.
         let shown = round.last.as_ref().is_some_and(|row| row.state.is_running());
-        registration.stage(if shown { Stage::Serving } else { Stage::Placeless });
-        self.show(JobView::Placed(Place { node: report.node, host: report.host, port: report.port }));
+        registration.stage(if shown { JobStage::Serving } else { JobStage::Placeless });
+        self.show(JobView::Placed(JobAddress { node: report.node, host: report.host, port: report.port }));
     }
 
     /// The job may have written where it is before the controller shows that it runs.
-    async fn read_place(&self, id: u64, round: &mut Round, registration: &Registration) {
+    async fn read_place(&self, id: u64, round: &mut Round, registration: &JobRegistration) {
         if !matches!(
             &*self.view.borrow(),
             JobView::Queued { .. } | JobView::Placing { .. } | JobView::Submitting(_)
@@ -509,7 +509,7 @@ struct Round {
     told: Option<(Wish, Instant)>,
     misses: u32,
     looks: u64,
-    last: Option<Row>,
+    last: Option<JobRow>,
     /// When its state or its reason to wait was last another one.
     since: Instant,
 }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use llm_manager_policy::cluster::{Node, NodeJob, gres, node_names};
+use llm_manager_policy::cluster::{ClusterNode, NodeJob, gres, node_names};
 use serde_json::Value;
 
 /// What 22.05 says in minutes, once it runs, of a job that was given no limit (`findings/slurm_unlimited_is_a_year.sh`).
@@ -51,14 +51,14 @@ fn root(json: &str) -> Result<Value, String> {
     serde_json::from_str(json).map_err(|error| format!("Slurm's JSON can't be read: {error}"))
 }
 
-/// The nodes in what `sinfo --Node --json` prints, by name.
-pub(crate) fn nodes(json: &str) -> Result<Vec<Node>, String> {
+/// The nodes in what `sinfo --ClusterNode --json` prints, by name.
+pub(crate) fn nodes(json: &str) -> Result<Vec<ClusterNode>, String> {
     let root = root(json)?;
-    let mut found: BTreeMap<String, Node> = BTreeMap::new();
+    let mut found: BTreeMap<String, ClusterNode> = BTreeMap::new();
     if let Some(nodes) = list(&root, "nodes") {
         for one in nodes {
             let state = [words(&one["state"]), words(&one["state_flags"])].concat();
-            let node = Node {
+            let node = ClusterNode {
                 name: text(&one["name"]).to_owned(),
                 partitions: texts(&one["partitions"]).map(str::to_owned).collect(),
                 state,
@@ -81,7 +81,7 @@ pub(crate) fn nodes(json: &str) -> Result<Vec<Node>, String> {
                     node.partitions.push(partition.clone());
                     continue;
                 }
-                let node = Node {
+                let node = ClusterNode {
                     name: name.clone(),
                     partitions: vec![partition.clone()],
                     state: words(&group["node"]["state"]),
@@ -157,7 +157,7 @@ fn nodes_of(job: &Value) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use llm_manager_policy::cluster::Health;
+    use llm_manager_policy::cluster::NodeHealth;
     use proptest::prelude::*;
 
     /// The same jobs on the same two nodes, asked of two releases.
@@ -179,11 +179,11 @@ mod tests {
             let names: Vec<_> = nodes.iter().map(|node| node.name.as_str()).collect();
             assert_eq!(names, ["n1", "n2"]);
             let [n1, n2] = &nodes[..] else { panic!("{nodes:?}") };
-            assert_eq!((n1.health(), n1.reason.as_deref()), (Health::Drained, Some("fan | broken")));
-            assert_eq!((n2.health(), n2.reason.as_deref()), (Health::Up, None));
+            assert_eq!((n1.health(), n1.reason.as_deref()), (NodeHealth::Drained, Some("fan | broken")));
+            assert_eq!((n2.health(), n2.reason.as_deref()), (NodeHealth::Up, None));
             assert!(n1.state.starts_with(&["mixed".to_owned(), "drain".to_owned()]), "{:?}", n1.state);
             assert!(n1.partitions.contains(&"llm".to_owned()));
-            let card = |node: &Node| {
+            let card = |node: &ClusterNode| {
                 let [card] = &node.gres[..] else { panic!("{node:?}") };
                 (card.to_string(), card.count, card.used)
             };

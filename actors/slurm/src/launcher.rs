@@ -9,21 +9,22 @@ use std::time::Instant;
 
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
-use llm_manager_policy::cluster::Ask;
+use llm_manager_policy::cluster::SlurmRequest;
 use llm_manager_policy::spec::Place as SpecPlace;
 use llm_manager_process::far::{self, Attended, Fence, Likeness, Means, Wish};
 use llm_manager_process::{
-    Endpoint, ExitReport, FarOutput, LaunchError, LaunchOrder, Launcher, OutputSink, Run, Standing, Tail,
+    BackendAddress, ExitReport, FarOutput, LaunchError, LaunchOrder, Launcher, OutputSink, PlacementState,
+    Run, Tail,
 };
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
-use crate::asked::fingerprint;
-use crate::ear::Ear;
+use crate::end_notice::EndNotice;
+use crate::fingerprint::fingerprint;
 use crate::job::{Job, JobView};
 use crate::nodes::{self, Owners, Watching};
-use crate::records::Record;
+use crate::records::JobRecord;
 use crate::slurm::{self, JobOrder, Slurm};
-use crate::step::Wanted;
+use crate::step::IsFollowed;
 use crate::tools::Tools;
 
 const SUBMITTING: &str = "the job is being submitted";
@@ -98,7 +99,7 @@ impl SlurmLauncher {
     }
 
     /// Ends a job that nobody wants any more.
-    async fn end(&self, slurm: &Slurm, record: Record) {
+    async fn end(&self, slurm: &Slurm, record: JobRecord) {
         let (name, model) = (record.name.clone(), record.model.clone());
         if self.0.held.borrow_mut().insert(name.clone(), model.clone()).is_some() {
             return;
@@ -116,7 +117,7 @@ impl SlurmLauncher {
     }
 
     /// A job for this order: that of an earlier manager, if it was launched in the same way, or a new one.
-    async fn job(&self, order: &LaunchOrder, ask: &Ask) -> std::io::Result<(Job, bool)> {
+    async fn job(&self, order: &LaunchOrder, ask: &SlurmRequest) -> std::io::Result<(Job, bool)> {
         let slurm = self.slurm().await?;
         let sent = slurm::sent(&order.launch, ask).await?;
         let fingerprint = fingerprint(order, ask, sent.as_ref());
@@ -175,7 +176,7 @@ impl SlurmLauncher {
         let slurm = self.slurm().await.map_err(|error| cannot(error.to_string()))?;
         let over = watch::Sender::new(false);
         let output = FarOutput::new(&order, &self.0.output);
-        let standing = watch::Sender::new(Standing::Queued(SUBMITTING.into()));
+        let standing = watch::Sender::new(PlacementState::Queued(SUBMITTING.into()));
         let report = watch::Sender::new(None);
         let job = Rc::new(job);
         let run = SlurmRun {
@@ -187,12 +188,12 @@ impl SlurmLauncher {
         };
         let (name, view) = (job.name().to_owned(), job.view());
         let (sink, of_model) = (Rc::clone(&self.0.output), Arc::<str>::from(order.model.as_str()));
-        let wanted: Wanted = Rc::new(move || sink.is_wanted(&of_model));
+        let wanted: IsFollowed = Rc::new(move || sink.is_wanted(&of_model));
         let pieces = slurm.output(&job, adopted, over.subscribe(), wanted);
         let of = Rc::downgrade(&job);
         let attendant =
             Attendant { model: order.model.clone(), job: Weak::clone(&of), key: job.key().to_owned(), over };
-        let mut ear = Ear::default();
+        let mut ear = EndNotice::default();
         let hear = move |piece: &[u8]| {
             if let Some(job) = of.upgrade()
                 && job.id().is_some_and(|id| ear.hears_end(piece, id))
@@ -259,7 +260,7 @@ impl Attended for Attendant {
             JobView::Placing { node } => {
                 Means::Waits(format!("{job} has begun on {node}, and hasn't said yet where it serves"))
             }
-            JobView::Placed(place) => match Endpoint::node(&place.host, place.port, &self.key) {
+            JobView::Placed(place) => match BackendAddress::node(&place.host, place.port, &self.key) {
                 Ok(endpoint) => Means::Placed(Arc::new(endpoint)),
                 Err(why) => Means::Hopeless(format!("{job}: {why}")),
             },
@@ -267,7 +268,7 @@ impl Attended for Attendant {
         }
     }
 
-    fn placed(&self, _: &JobView, endpoint: &Endpoint) {
+    fn placed(&self, _: &JobView, endpoint: &BackendAddress) {
         log::info!("models/{}: job {} serves at {endpoint}", self.model, self.id().unwrap_or_default());
     }
 
@@ -285,7 +286,7 @@ impl Attended for Attendant {
 /// The handle of a job's run: when it is dropped, the job is ended.
 struct SlurmRun {
     job: Rc<Job>,
-    standing: watch::Receiver<Standing>,
+    standing: watch::Receiver<PlacementState>,
     report: watch::Receiver<Option<ExitReport>>,
     tail: watch::Receiver<Tail>,
     members: watch::Sender<Vec<u32>>,
@@ -300,7 +301,7 @@ impl Run for SlurmRun {
         None
     }
 
-    fn standing(&self) -> watch::Receiver<Standing> {
+    fn standing(&self) -> watch::Receiver<PlacementState> {
         self.standing.clone()
     }
 

@@ -7,9 +7,9 @@
 //! `asked`, `commands`, `parse`, `json` and `wrapper` are pure; `tools` starts Slurm's programs; `poller` asks for all jobs; `job` owns one
 //! job from its submission to its end; `follow` and `step` read what it prints, with a shared disk and without one, `turns` says which step is next; `nodes` looks at the nodes; `records` are the files of a job in the state folder.
 
-mod asked;
 mod commands;
-mod ear;
+mod end_notice;
+mod fingerprint;
 mod follow;
 mod job;
 mod json;
@@ -20,17 +20,17 @@ mod poller;
 mod records;
 mod slurm;
 mod step;
+mod step_turns;
 mod tools;
-mod turns;
 mod wrapper;
 
 pub use follow::follow;
-pub use job::{Job, JobView, Place};
+pub use job::{Job, JobAddress, JobView};
 pub use launcher::SlurmLauncher;
-pub use llm_manager_policy::cluster::Ask;
+pub use llm_manager_policy::cluster::SlurmRequest;
 pub use llm_manager_process::far::Wish;
-pub use nodes::{Nodes, Sight, Watching};
-pub use records::Record;
-pub use slurm::{Found, JobOrder, Orphan, Slurm, end_orphan, orphans};
-pub use step::Wanted;
-pub use tools::CallError;
+pub use nodes::{Nodes, NodesSnapshot, Watching};
+pub use records::JobRecord;
+pub use slurm::{JobOrder, OrphanJob, Slurm, SubmittedJob, end_orphan, orphans};
+pub use step::IsFollowed;
+pub use tools::ToolError;

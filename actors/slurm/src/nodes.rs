@@ -4,20 +4,20 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use llm_manager_policy::cluster::{NODES, Node};
+use llm_manager_policy::cluster::{ClusterNode, NODES};
 use tokio::sync::{Notify, watch};
 
 use crate::commands;
 use crate::json;
-use crate::tools::{CallError, Tools};
+use crate::tools::{ToolError, Tools};
 
 /// The nodes at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sight {
+pub struct NodesSnapshot {
     /// When; `None`: nobody has looked yet.
     pub at: Option<SystemTime>,
     /// All of them, by name, with the jobs that run there.
-    pub nodes: Vec<Node>,
+    pub nodes: Vec<ClusterNode>,
     /// Why nothing newer is known.
     pub trouble: Option<String>,
 }
@@ -26,7 +26,7 @@ pub struct Sight {
 #[derive(Clone, Debug)]
 pub struct Nodes {
     wanted: Arc<Notify>,
-    seen: watch::Receiver<Arc<Sight>>,
+    seen: watch::Receiver<Arc<NodesSnapshot>>,
 }
 
 /// Knows of a job's name whose backend it runs.
@@ -36,7 +36,7 @@ pub(crate) type Owners = dyn Fn(&str) -> Option<String>;
 #[derive(Debug)]
 pub struct Watching {
     wanted: Arc<Notify>,
-    seen: watch::Sender<Arc<Sight>>,
+    seen: watch::Sender<Arc<NodesSnapshot>>,
 }
 
 impl Nodes {
@@ -49,7 +49,7 @@ impl Nodes {
 
     /// The nodes as they were last seen; they are looked at again if that is long ago. The first look is awaited, but not for longer
     /// than this.
-    pub async fn look(&self, within: Duration) -> Arc<Sight> {
+    pub async fn look(&self, within: Duration) -> Arc<NodesSnapshot> {
         let mut seen = self.seen.clone();
         self.wanted.notify_one();
         // Whoever looks may be gone; what is known is known.
@@ -78,14 +78,14 @@ pub(crate) async fn run(tools: Tools, owners: Rc<Owners>, watching: Watching) {
                 for job in nodes.iter_mut().flat_map(|node| &mut node.jobs) {
                     job.model = owners(&job.name);
                 }
-                Sight { at: Some(SystemTime::now()), nodes, trouble: None }
+                NodesSnapshot { at: Some(SystemTime::now()), nodes, trouble: None }
             }
             Err(trouble) => {
                 if before.trouble.as_ref() != Some(&trouble) {
                     log::warn!("slurm: the nodes can't be shown: {trouble}");
                 }
                 let at = before.at.or_else(|| Some(SystemTime::now()));
-                Sight { at, nodes: before.nodes.clone(), trouble: Some(trouble) }
+                NodesSnapshot { at, nodes: before.nodes.clone(), trouble: Some(trouble) }
             }
         };
         seen.send_replace(Arc::new(sight));
@@ -93,8 +93,8 @@ pub(crate) async fn run(tools: Tools, owners: Rc<Owners>, watching: Watching) {
 }
 
 /// Two calls.
-async fn look(tools: &Tools) -> Result<Vec<Node>, String> {
-    let words = |error: CallError| error.to_string();
+async fn look(tools: &Tools) -> Result<Vec<ClusterNode>, String> {
+    let words = |error: ToolError| error.to_string();
     let sinfo = tools.run(&commands::nodes()).await.map_err(words)?;
     let squeue = tools.run(&commands::running()).await.map_err(words)?;
     // A large cluster's answers are megabytes.

@@ -6,7 +6,7 @@ use llm_manager_policy::cluster::{JobState, time_limit};
 
 /// A job as `squeue` shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Row {
+pub(crate) struct JobRow {
     pub id: u64,
     pub state: JobState,
     /// Empty while it has none.
@@ -26,14 +26,14 @@ fn said(text: &str) -> Option<&str> {
 }
 
 /// The rows of `commands::ROW`. What isn't a row is left out: a line of a plugin's, say.
-pub(crate) fn rows(text: &str) -> Vec<Row> {
+pub(crate) fn rows(text: &str) -> Vec<JobRow> {
     text.lines().filter_map(row).collect()
 }
 
-fn row(line: &str) -> Option<Row> {
+fn row(line: &str) -> Option<JobRow> {
     let mut fields = line.splitn(7, '|');
     let mut next = || fields.next().map(|field| said(field).unwrap_or_default().to_owned());
-    Some(Row {
+    Some(JobRow {
         id: next()?.parse().ok()?,
         state: JobState::parse(&next()?),
         node: next()?,
@@ -55,7 +55,7 @@ fn time_left(text: &str) -> Option<Duration> {
 
 /// A job of the user's.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct OwnRow {
+pub(crate) struct UserJob {
     pub id: u64,
     pub state: JobState,
     pub name: String,
@@ -63,10 +63,10 @@ pub(crate) struct OwnRow {
 }
 
 /// The rows of `commands::OWN_ROW`.
-pub(crate) fn own_rows(text: &str) -> Vec<OwnRow> {
+pub(crate) fn own_rows(text: &str) -> Vec<UserJob> {
     let row = |line: &str| {
         let mut fields = line.splitn(4, '|');
-        Some(OwnRow {
+        Some(UserJob {
             id: fields.next()?.trim().parse().ok()?,
             state: JobState::parse(fields.next()?),
             name: fields.next()?.to_owned(),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use llm_manager_process::far::{Files, Folder, KEY_VARIABLES};
-use llm_manager_process::private;
+use llm_manager_process::private_files;
 use serde::{Deserialize, Serialize};
 
 /// The folder of jobs in the state folder.
@@ -20,7 +20,7 @@ pub(crate) const LISTENS: &str = "place";
 
 /// What is kept of a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
+pub struct JobRecord {
     /// The job's name, unlike that of every other job.
     pub name: String,
     /// Its number; `None`: nobody knows whether it was submitted.
@@ -46,12 +46,12 @@ pub(crate) fn plain(letter: char) -> char {
 /// Makes a job's folder with all that `sbatch` needs.
 pub(crate) fn prepare(
     files: &Files,
-    record: &Record,
+    record: &JobRecord,
     script: &str,
     environment: &[(String, String)],
 ) -> io::Result<Folder> {
     let folder = files.make_folder(&record.name)?;
-    private::write(&folder.file(SCRIPT), script.as_bytes())?;
+    private_files::write(&folder.file(SCRIPT), script.as_bytes())?;
     let key = folder.read_key()?;
     let own = KEY_VARIABLES.iter().map(|name| (*name, key.as_str()));
     let given = environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
@@ -61,7 +61,7 @@ pub(crate) fn prepare(
     last.extend(own.chain(given));
     let bytes: Vec<u8> =
         last.iter().flat_map(|(name, value)| format!("{name}={value}\0").into_bytes()).collect();
-    private::write(&folder.file(ENVIRONMENT), &bytes)?;
+    private_files::write(&folder.file(ENVIRONMENT), &bytes)?;
     folder.write_record(record)?;
     Ok(folder)
 }
@@ -85,7 +85,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let state = tempfile::tempdir().unwrap();
         let files = Files::open(state.path(), PLACE).unwrap();
-        let record = Record {
+        let record = JobRecord {
             name: files.new_name("m", plain).unwrap(),
             id: None,
             model: "m".to_owned(),
@@ -101,6 +101,6 @@ mod tests {
         }
         let environment = fs::read_to_string(folder.file(ENVIRONMENT)).unwrap();
         assert!(environment.contains("A=b c\0") && environment.contains(&folder.read_key().unwrap()));
-        assert_eq!(files.records::<Record>().unwrap(), [record]);
+        assert_eq!(files.records::<JobRecord>().unwrap(), [record]);
     }
 }

@@ -4,20 +4,20 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use llm_manager_policy::cluster::{Ask, JobState};
+use llm_manager_policy::cluster::{JobState, SlurmRequest};
 use llm_manager_policy::spec::Launch;
 use tokio::sync::{mpsc, watch};
 
 use crate::commands;
 use crate::follow::follow;
-use crate::job::{Doubts, Job, JobView, Owner};
+use crate::job::{Doubts, Job, JobOwner, JobView};
 use crate::parse;
 use crate::poller::Poller;
-use crate::records::{self, OUTPUT, PLACE, Record};
-use crate::step::{Reader, Wanted};
-use crate::tools::{CallError, Tools};
-use crate::turns::Turns;
-use crate::wrapper::{self, Sent, Wrapped};
+use crate::records::{self, JobRecord, OUTPUT, PLACE};
+use crate::step::{IsFollowed, OutputReader};
+use crate::step_turns::StepTurns;
+use crate::tools::{ToolError, Tools};
+use crate::wrapper::{self, JobScript, SentScript};
 use llm_manager_process::far::{Fence, Files, Folder, PREFIX, Wish, aside, random};
 
 /// What to run, and how.
@@ -34,11 +34,11 @@ pub struct JobOrder {
     /// What it is launched by, in a form that can be compared; not empty.
     pub fingerprint: String,
     /// What is asked of the cluster.
-    pub ask: Ask,
+    pub ask: SlurmRequest,
     /// Script or command.
     pub launch: Launch,
     /// The script's text, if it goes along with the job.
-    pub sent: Option<Sent>,
+    pub sent: Option<SentScript>,
     /// Where it runs; the nodes share it.
     pub working_dir: PathBuf,
     /// Its environment. Nothing else of the manager's own is in it.
@@ -49,7 +49,7 @@ pub struct JobOrder {
 
 /// A job of the user's that some manager has submitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct SubmittedJob {
     /// Its number.
     pub id: u64,
     /// Its name.
@@ -66,7 +66,7 @@ pub struct Slurm {
     tools: Tools,
     poller: Poller,
     files: Files,
-    turns: Rc<Turns>,
+    turns: Rc<StepTurns>,
 }
 
 impl Slurm {
@@ -91,7 +91,7 @@ impl Slurm {
     }
 
     fn new(tools: Tools, files: Files) -> Self {
-        let turns = Rc::<Turns>::default();
+        let turns = Rc::<StepTurns>::default();
         Self { poller: Poller::new(tools.clone(), Rc::clone(&turns)), tools, files, turns }
     }
 
@@ -120,7 +120,7 @@ impl Slurm {
                 Some(folder) => Some(format!("{folder}/llm-manager-{}", random(12)?)),
                 None => None,
             };
-            let script = wrapper::script(&Wrapped {
+            let script = wrapper::script(&JobScript {
                 model: &order.known_as,
                 launch: &order.launch,
                 working_dir: &order.working_dir,
@@ -129,7 +129,7 @@ impl Slurm {
                 apart: nook.is_some(),
                 port: order.port,
             });
-            let record = Record {
+            let record = JobRecord {
                 name,
                 id: None,
                 model: order.model,
@@ -150,7 +150,7 @@ impl Slurm {
     ///
     /// # Errors
     /// The record can't be written.
-    pub async fn note(&self, record: &Record) -> io::Result<()> {
+    pub async fn note(&self, record: &JobRecord) -> io::Result<()> {
         let (folder, record) = (self.files.folder(&record.name), record.clone());
         aside(move || folder.write_record(&record)).await
     }
@@ -159,7 +159,7 @@ impl Slurm {
     ///
     /// # Errors
     /// The folder can't be read.
-    pub async fn records(&self) -> io::Result<Vec<Record>> {
+    pub async fn records(&self) -> io::Result<Vec<JobRecord>> {
         let files = self.files.clone();
         aside(move || files.records()).await
     }
@@ -168,14 +168,14 @@ impl Slurm {
     ///
     /// # Errors
     /// Its key can't be read.
-    pub async fn adopt(&self, record: Record) -> io::Result<Job> {
+    pub async fn adopt(&self, record: JobRecord) -> io::Result<Job> {
         let folder = self.files.folder(&record.name);
         let of = folder.clone();
         let key = aside(move || of.read_key()).await?;
-        Ok(self.own(record, folder, key, Ask::default(), true))
+        Ok(self.own(record, folder, key, SlurmRequest::default(), true))
     }
 
-    fn own(&self, record: Record, folder: Folder, key: String, ask: Ask, adopted: bool) -> Job {
+    fn own(&self, record: JobRecord, folder: Folder, key: String, ask: SlurmRequest, adopted: bool) -> Job {
         let (id, of_id) = watch::channel(record.id);
         let (view, of_view) = watch::channel(JobView::Submitting(None));
         let (ends, of_ends) = watch::channel(None);
@@ -196,7 +196,7 @@ impl Slurm {
             leaves: of_leaves,
             key,
         };
-        let owner = Owner {
+        let owner = JobOwner {
             tools: self.tools.clone(),
             poller: self.poller.clone(),
             folder,
@@ -222,10 +222,10 @@ impl Slurm {
         job: &Job,
         adopted: bool,
         over: watch::Receiver<bool>,
-        wanted: Wanted,
+        wanted: IsFollowed,
     ) -> mpsc::Receiver<Vec<u8>> {
         let Some(nook) = job.nook.clone() else { return follow(job.output(), adopted, over) };
-        let reader = Reader {
+        let reader = OutputReader {
             tools: self.tools.clone(),
             turns: Rc::clone(&self.turns),
             wanted,
@@ -244,7 +244,7 @@ impl Slurm {
     ///
     /// # Errors
     /// Slurm doesn't say.
-    pub async fn jobs(&self) -> Result<Vec<Found>, CallError> {
+    pub async fn jobs(&self) -> Result<Vec<SubmittedJob>, ToolError> {
         let text = self.tools.run(&commands::own_jobs(None)).await?;
         let prefix = self.files.prefix();
         let rows = parse::own_rows(&text).into_iter();
@@ -252,7 +252,7 @@ impl Slurm {
             row.name.starts_with(PREFIX) && !row.state.is_over() && row.state != JobState::Completing
         });
         Ok(rows
-            .map(|row| Found {
+            .map(|row| SubmittedJob {
                 id: row.id,
                 ours: row.name.starts_with(&prefix),
                 name: row.name,
@@ -265,13 +265,13 @@ impl Slurm {
     ///
     /// # Errors
     /// Slurm doesn't take the order.
-    pub async fn cancel(&self, id: u64) -> Result<(), CallError> {
+    pub async fn cancel(&self, id: u64) -> Result<(), ToolError> {
         self.tools.run(&commands::cancel(id)).await.map(drop)
     }
 }
 
 /// The script as it goes along with the job; `None`: nothing does, or it isn't a text, and has to be on the node.
-pub(crate) async fn sent(launch: &Launch, ask: &Ask) -> io::Result<Option<Sent>> {
+pub(crate) async fn sent(launch: &Launch, ask: &SlurmRequest) -> io::Result<Option<SentScript>> {
     match (launch, &ask.node_folder) {
         (Launch::Script(path), Some(_)) => {
             let path = path.clone();
@@ -281,10 +281,10 @@ pub(crate) async fn sent(launch: &Launch, ask: &Ask) -> io::Result<Option<Sent>>
     }
 }
 
-fn read(path: &Path) -> io::Result<Option<Sent>> {
+fn read(path: &Path) -> io::Result<Option<SentScript>> {
     let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
     let bytes = std::fs::read(path).map_err(named)?;
-    Ok(Sent::new(bytes, is_executable(path)))
+    Ok(SentScript::new(bytes, is_executable(path)))
 }
 
 #[cfg(unix)]
@@ -300,7 +300,7 @@ fn is_executable(_: &Path) -> bool {
 
 /// A job whose state folder is gone, and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Orphan {
+pub struct OrphanJob {
     /// Its number.
     pub id: u64,
     /// Its name.
@@ -310,14 +310,14 @@ pub struct Orphan {
     /// It was submitted from another machine, where the folder may be: it is left alone.
     pub elsewhere: Option<String>,
     /// Slurm didn't say from where it was submitted.
-    pub unsure: Option<CallError>,
+    pub unsure: Option<ToolError>,
 }
 
 /// The user's jobs that some manager has submitted and whose folders are gone.
 ///
 /// # Errors
 /// Slurm doesn't say.
-pub async fn orphans(hostname: &str) -> Result<Vec<Orphan>, CallError> {
+pub async fn orphans(hostname: &str) -> Result<Vec<OrphanJob>, ToolError> {
     let tools = Tools::new(None);
     let mut found = Vec::new();
     for row in parse::own_rows(&tools.run(&commands::own_jobs(None)).await?) {
@@ -337,7 +337,7 @@ pub async fn orphans(hostname: &str) -> Result<Vec<Orphan>, CallError> {
         let short = |host: &str| host.split('.').next().unwrap_or_default().to_owned();
         let elsewhere = host.filter(|host| *host != "localhost" && short(host) != short(hostname));
         let elsewhere = elsewhere.map(str::to_owned);
-        found.push(Orphan { id: row.id, name: row.name, folder, elsewhere, unsure });
+        found.push(OrphanJob { id: row.id, name: row.name, folder, elsewhere, unsure });
     }
     Ok(found)
 }
@@ -346,6 +346,6 @@ pub async fn orphans(hostname: &str) -> Result<Vec<Orphan>, CallError> {
 ///
 /// # Errors
 /// Slurm doesn't take the order.
-pub async fn end_orphan(orphan: &Orphan) -> Result<(), CallError> {
+pub async fn end_orphan(orphan: &OrphanJob) -> Result<(), ToolError> {
     Tools::new(None).run(&commands::cancel(orphan.id)).await.map(drop)
 }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::LocalBoxFuture;
-use llm_manager_policy::cluster::{Rank, Steps};
+use llm_manager_policy::cluster::{StepPriority, Steps};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::process::Child;
 use tokio::sync::{mpsc, watch};
@@ -13,8 +13,8 @@ use crate::commands;
 use crate::follow::{PIECES, TAIL};
 use crate::job::{Doubts, JobView};
 use crate::parse;
+use crate::step_turns::StepTurns;
 use crate::tools::{Tools, told};
-use crate::turns::Turns;
 
 /// So long a step may take until it says where it begins: `srun` waits by itself for a node that is being prepared.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -27,13 +27,13 @@ const PIECE: usize = 64 * 1024;
 const WORDS: usize = 2000;
 
 /// Whether somebody looks at what a job prints.
-pub type Wanted = Rc<dyn Fn() -> LocalBoxFuture<'static, bool>>;
+pub type IsFollowed = Rc<dyn Fn() -> LocalBoxFuture<'static, bool>>;
 
 /// Reads what one job prints.
-pub(crate) struct Reader {
+pub(crate) struct OutputReader {
     pub tools: Tools,
-    pub turns: Rc<Turns>,
-    pub wanted: Wanted,
+    pub turns: Rc<StepTurns>,
+    pub wanted: IsFollowed,
     /// For those who read the log of the manager.
     pub name: String,
     pub nook: String,
@@ -45,7 +45,7 @@ pub(crate) struct Reader {
     pub over: watch::Receiver<bool>,
 }
 
-impl Reader {
+impl OutputReader {
     /// The channel ends when all is read after `over` has become true.
     pub(crate) fn follow(self) -> mpsc::Receiver<Vec<u8>> {
         let (sender, pieces) = mpsc::channel(PIECES);
@@ -92,9 +92,9 @@ impl Reader {
             let own = steps.pause();
             if own.is_zero() && !steps.first {
                 steps.rank = match () {
-                    () if self.doubts.is_suspected() => Rank::Failing,
-                    () if (self.wanted)().await => Rank::Watched,
-                    () => Rank::Plain,
+                    () if self.doubts.is_suspected() => StepPriority::Failing,
+                    () if (self.wanted)().await => StepPriority::Watched,
+                    () => StepPriority::Plain,
                 };
             }
             let pause = self.turns.begin(steps);

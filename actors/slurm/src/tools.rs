@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::commands::Call;
+use crate::commands::SlurmCommand;
 use crate::parse;
 use llm_manager_process::far::Fence;
 
@@ -19,7 +19,7 @@ const SEEN: &[&str] = &["HOME", "LD_LIBRARY_PATH", "LOGNAME", "PATH", "SLURM_CON
 
 /// Why a program of Slurm gave no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CallError {
+pub enum ToolError {
     /// It isn't installed, or can't be started.
     NotStarted {
         /// Its name.
@@ -50,7 +50,7 @@ pub enum CallError {
     },
 }
 
-impl fmt::Display for CallError {
+impl fmt::Display for ToolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotStarted { program, cause } => write!(
@@ -66,9 +66,9 @@ impl fmt::Display for CallError {
     }
 }
 
-impl std::error::Error for CallError {}
+impl std::error::Error for ToolError {}
 
-impl CallError {
+impl ToolError {
     /// Slurm's programs are installed here, and nobody has told them of a cluster.
     pub fn is_nowhere(&self) -> bool {
         matches!(self, Self::Refused { words, .. } if words.contains("configuration source"))
@@ -113,7 +113,7 @@ impl Tools {
         &self.0.path
     }
 
-    fn command(&self, call: &Call) -> tokio::process::Command {
+    fn command(&self, call: &SlurmCommand) -> tokio::process::Command {
         let mut command = tokio::process::Command::new(call.program);
         let environment = self.0.environment.iter().map(|(name, value)| (name, value));
         command.args(&call.arguments).env_clear().envs(environment).stdin(Stdio::null()).kill_on_drop(true);
@@ -121,33 +121,33 @@ impl Tools {
     }
 
     /// Starts a program that runs on; dropping it ends it.
-    pub(crate) fn start(&self, call: &Call) -> Result<tokio::process::Child, CallError> {
+    pub(crate) fn start(&self, call: &SlurmCommand) -> Result<tokio::process::Child, ToolError> {
         let started = self.command(call).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        started.map_err(|error| CallError::NotStarted { program: call.program, cause: error.to_string() })
+        started.map_err(|error| ToolError::NotStarted { program: call.program, cause: error.to_string() })
     }
 
     /// Runs a program to its end; what it printed.
-    pub(crate) async fn run(&self, call: &Call) -> Result<String, CallError> {
+    pub(crate) async fn run(&self, call: &SlurmCommand) -> Result<String, ToolError> {
         let program = call.program;
         // Looked at as late as can be.
         if matches!(program, "sbatch" | "scancel") && !self.0.fence.is_open() {
-            return Err(CallError::Fenced { program, words: Fence::CLOSED.to_owned() });
+            return Err(ToolError::Fenced { program, words: Fence::CLOSED.to_owned() });
         }
         let mut command = self.command(call);
         let Ok(output) = tokio::time::timeout(PATIENCE, command.output()).await else {
             let words = format!("no answer within {} s", PATIENCE.as_secs());
-            return Err(CallError::Unanswered { program, words });
+            return Err(ToolError::Unanswered { program, words });
         };
-        let output = output.map_err(|error| CallError::NotStarted { program, cause: error.to_string() })?;
+        let output = output.map_err(|error| ToolError::NotStarted { program, cause: error.to_string() })?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         if output.status.success() {
             return Ok(said);
         }
         let words = told(&String::from_utf8_lossy(&output.stderr), program);
         Err(if parse::is_unreachable(&words) {
-            CallError::Unanswered { program, words }
+            ToolError::Unanswered { program, words }
         } else {
-            CallError::Refused { program, words }
+            ToolError::Refused { program, words }
         })
     }
 }
@@ -180,7 +180,7 @@ pub(crate) fn told(text: &str, program: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{CallError, told};
+    use super::{ToolError, told};
 
     #[test]
     fn slurms_words_are_quoted_in_one_line() {
@@ -195,10 +195,10 @@ mod tests {
     #[test]
     fn programs_without_a_cluster_are_told_from_a_controller_that_is_away() {
         let text = "squeue: error: fetch_config: DNS SRV lookup failed\nsqueue: fatal: Could not establish a configuration source\n";
-        let refused = |words: &str| CallError::Refused { program: "squeue", words: words.to_owned() };
+        let refused = |words: &str| ToolError::Refused { program: "squeue", words: words.to_owned() };
         assert!(refused(&told(text, "squeue")).is_nowhere());
         assert!(!refused("Invalid user").is_nowhere());
         let words = "slurm_load_jobs error: Unable to contact slurm controller (connect failure)".to_owned();
-        assert!(!CallError::Unanswered { program: "squeue", words }.is_nowhere());
+        assert!(!ToolError::Unanswered { program: "squeue", words }.is_nowhere());
     }
 }

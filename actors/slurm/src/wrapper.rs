@@ -8,14 +8,14 @@ use llm_manager_policy::spec::Launch;
 const WORD: &str = "llm-manager";
 
 /// What the script is made of.
-pub(crate) struct Wrapped<'a> {
+pub(crate) struct JobScript<'a> {
     pub model: &'a str,
     pub launch: &'a Launch,
     pub working_dir: &'a Path,
     /// The folder of the job's files: the one here, if the nodes share it, otherwise one on the node.
     pub folder: &'a Path,
     /// What takes the place of the script where the nodes don't share it, if it is a text.
-    pub sent: Option<&'a Sent>,
+    pub sent: Option<&'a SentScript>,
     /// The nodes share nothing with this machine.
     pub apart: bool,
     /// `None`: the script looks for a free one.
@@ -35,13 +35,13 @@ fn word(text: &str, model: &str) -> String {
 
 /// A script that goes along with the job.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sent {
+pub struct SentScript {
     /// Who reads it, and what that is told first.
     pub(crate) reader: Vec<String>,
     pub(crate) text: String,
 }
 
-impl Sent {
+impl SentScript {
     /// The longest script that goes along: Slurm takes 4 MiB with all that is around it.
     const LONGEST: usize = 1 << 20;
 
@@ -65,7 +65,7 @@ impl Sent {
 }
 
 /// The text of the script.
-pub(crate) fn script(of: &Wrapped<'_>) -> String {
+pub(crate) fn script(of: &JobScript<'_>) -> String {
     let port = of.port.map_or_else(|| FIND_PORT.to_owned(), |port| format!("PORT={port}\n"));
     let folder = quoted(&of.folder.to_string_lossy());
     let working_dir = quoted(&of.working_dir.to_string_lossy());
@@ -76,7 +76,7 @@ pub(crate) fn script(of: &Wrapped<'_>) -> String {
     )
 }
 
-fn start(of: &Wrapped<'_>) -> String {
+fn start(of: &JobScript<'_>) -> String {
     let list = |words: &[String]| words.iter().map(|text| word(text, of.model)).collect::<Vec<_>>().join(" ");
     match (of.launch, of.sent) {
         (Launch::Script(_), Some(sent)) => {
@@ -214,19 +214,19 @@ exit "$code"
 
 /// What a job has reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Report {
+pub(crate) struct JobReport {
     pub node: String,
     pub host: String,
     pub port: u16,
 }
 
 /// Reads a report; only that of this job is believed.
-pub(crate) fn report(text: &str, job: u64) -> Option<Report> {
+pub(crate) fn report(text: &str, job: u64) -> Option<JobReport> {
     let mut words = text.split_whitespace();
     if words.next()? != WORD || words.next()?.parse() != Ok(job) {
         return None;
     }
-    let report = Report {
+    let report = JobReport {
         node: words.next()?.to_owned(),
         host: words.next()?.to_owned(),
         port: words.next()?.parse().ok().filter(|port| *port != 0)?,
@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_report_of_another_job_is_not_believed() {
-        let place = Report { node: "n1".to_owned(), host: "127.0.0.2".to_owned(), port: 20007 };
+        let place = JobReport { node: "n1".to_owned(), host: "127.0.0.2".to_owned(), port: 20007 };
         assert_eq!(report("llm-manager 7 n1 127.0.0.2 20007\n", 7), Some(place));
         for text in [
             "llm-manager 6 n1 127.0.0.2 20007",
@@ -260,7 +260,7 @@ mod tests {
         let command =
             Launch::Command(vec!["serve".to_owned(), "--port={port}".to_owned(), "$(rm x)".to_owned()]);
         let folder = Path::new("/s/it's");
-        let text = script(&Wrapped {
+        let text = script(&JobScript {
             model: "m",
             launch: &command,
             working_dir: folder,
@@ -275,8 +275,9 @@ mod tests {
 
     #[test]
     fn a_script_that_goes_along_is_read_by_whom_it_names() {
-        let reader =
-            |text: &str, executable| Sent::new(text.into(), executable).map(|sent| sent.reader.join("|"));
+        let reader = |text: &str, executable| {
+            SentScript::new(text.into(), executable).map(|sent| sent.reader.join("|"))
+        };
         for (text, executable, wanted) in [
             ("#!/bin/bash\nx", true, "/bin/bash"),
             ("#! /usr/bin/env  python3 -u \nx", true, "/usr/bin/env|python3 -u"),
@@ -288,17 +289,17 @@ mod tests {
         ] {
             assert_eq!(reader(text, executable).as_deref(), Some(wanted), "{text:?}");
         }
-        assert_eq!(Sent::new(b"\x7fELF\0".to_vec(), true), None);
-        assert_eq!(Sent::new(vec![0xff], true), None);
-        assert_eq!(Sent::new(vec![b'x'; Sent::LONGEST + 1], true), None);
+        assert_eq!(SentScript::new(b"\x7fELF\0".to_vec(), true), None);
+        assert_eq!(SentScript::new(vec![0xff], true), None);
+        assert_eq!(SentScript::new(vec![b'x'; SentScript::LONGEST + 1], true), None);
     }
 
     #[test]
     fn where_nothing_is_shared_nothing_of_this_machine_is_needed() {
         let launch = Launch::Script("/home/me/serve.sh".into());
-        let sent = Sent::new(b"#!/bin/sh\necho it's\n".to_vec(), true).unwrap();
+        let sent = SentScript::new(b"#!/bin/sh\necho it's\n".to_vec(), true).unwrap();
         let (folder, working_dir) = (Path::new("/tmp/llm-manager-1"), Path::new("/home/me"));
-        let text = script(&Wrapped {
+        let text = script(&JobScript {
             model: "m",
             launch: &launch,
             working_dir,

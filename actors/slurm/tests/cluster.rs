@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use llm_manager_policy::cluster::JobFate;
 use llm_manager_policy::spec::Launch;
-use llm_manager_slurm::{Ask, Job, JobOrder, JobView, Slurm, Wish, follow};
+use llm_manager_slurm::{Job, JobOrder, JobView, Slurm, SlurmRequest, Wish, follow};
 use support::{Cluster, on_a_cluster};
 use tokio::sync::watch;
 
@@ -28,7 +28,7 @@ print("serving at", os.environ["HOST"], os.environ["PORT"], flush=True)
 http.server.ThreadingHTTPServer((os.environ["HOST"], int(os.environ["PORT"])), H).serve_forever()
 "#;
 
-fn order(cluster: &Cluster, launch: Launch, ask: Ask) -> JobOrder {
+fn order(cluster: &Cluster, launch: Launch, ask: SlurmRequest) -> JobOrder {
     JobOrder {
         model: "org/ü \"x\" $(id)".to_owned(),
         known_as: "org/ü \"x\" $(id)".to_owned(),
@@ -62,8 +62,8 @@ fn script(cluster: &Cluster, text: &str) -> Launch {
     Launch::Script(file)
 }
 
-fn gpu(kind: &str) -> Ask {
-    Ask { gres: Some(format!("gpu:{kind}")), ..Ask::default() }
+fn gpu(kind: &str) -> SlurmRequest {
+    SlurmRequest { gres: Some(format!("gpu:{kind}")), ..SlurmRequest::default() }
 }
 
 /// Waits until the view is so.
@@ -175,8 +175,11 @@ fn those_that_wait_say_for_what() {
         let second = slurm.submit(order(cluster, python(cluster), gpu("rtx4060:1"))).await.unwrap();
         let waits = |reason: &'static str| move |view: &JobView| matches!(view, JobView::Queued { wait, .. } if wait.reason == reason);
         until(&second, "it waits for the card", waits("Resources")).await;
-        let long =
-            Ask { partition: Some("short".to_owned()), time: Some("10:00:00".to_owned()), ..Ask::default() };
+        let long = SlurmRequest {
+            partition: Some("short".to_owned()),
+            time: Some("10:00:00".to_owned()),
+            ..SlurmRequest::default()
+        };
         let third = slurm.submit(order(cluster, python(cluster), long)).await.unwrap();
         let view = until(&third, "it waits for ever", waits("PartitionTimeLimit")).await;
         assert!(matches!(view, JobView::Queued { wait, .. } if wait.hopeless));
@@ -200,7 +203,7 @@ fn each_end_has_its_fate() {
     on_a_cluster(async |cluster| {
         let slurm = Slurm::open(cluster.folder(), Some(cluster.conf())).unwrap();
         let run = async |launch| {
-            let job = slurm.submit(order(cluster, launch, Ask::default())).await.unwrap();
+            let job = slurm.submit(order(cluster, launch, SlurmRequest::default())).await.unwrap();
             ended(&job).await
         };
         assert_eq!(run(command(&["true"])).await.0, JobFate::Finished);
@@ -213,7 +216,7 @@ fn each_end_has_its_fate() {
         let (fate, _) = run(Launch::Script(PathBuf::from("/no/such/script"))).await;
         assert_eq!(fate, JobFate::Failed);
 
-        let low = Ask { partition: Some("low".to_owned()), ..gpu("v100:4") };
+        let low = SlurmRequest { partition: Some("low".to_owned()), ..gpu("v100:4") };
         let preempted = slurm.submit(order(cluster, python(cluster), low)).await.unwrap();
         placed(&preempted).await;
         let other = slurm.submit(order(cluster, python(cluster), gpu("v100:4"))).await.unwrap();
@@ -266,7 +269,7 @@ fn where_nothing_is_shared_the_last_words_come_too() {
         // It takes a second to end, and its child has the last word.
         let server = "trap 'sleep 1; echo going; exit 0' TERM; (trap '' TERM; sleep 2; echo gone) & echo up; \
                       while :; do sleep 0.1; done";
-        let ask = Ask { node_folder: Some(nodes.to_str().unwrap().to_owned()), ..gpu("rtx4060:1") };
+        let ask = SlurmRequest { node_folder: Some(nodes.to_str().unwrap().to_owned()), ..gpu("rtx4060:1") };
         let job = slurm.submit(order(cluster, command(&["sh", "-c", server]), ask)).await.unwrap();
         let over = watch::Sender::new(false);
         let mut lines =
@@ -345,7 +348,7 @@ fn a_node_that_is_lost_ends_its_job() {
 fn a_time_limit_ends_a_job_with_its_own_sentence() {
     on_a_cluster(async |cluster| {
         let slurm = Slurm::open(cluster.folder(), Some(cluster.conf())).unwrap();
-        let ask = Ask { time: Some("1".to_owned()), ..Ask::default() };
+        let ask = SlurmRequest { time: Some("1".to_owned()), ..SlurmRequest::default() };
         let job = slurm.submit(order(cluster, python(cluster), ask)).await.unwrap();
         placed(&job).await;
         let mut view = job.view();

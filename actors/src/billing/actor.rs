@@ -5,17 +5,17 @@
 
 mod turn;
 
-use super::hand::Hand;
-use super::handle::{BATCH, Core, Ledger, State};
-use super::jobs::Job;
-use super::lost::Lost;
+use super::database_thread::DatabaseThread;
+use super::handle::{BATCH, Core, Ledger, LedgerState};
+use super::jobs::LedgerJob;
+use super::lost_events::LostEvents;
 use super::replay::Replay;
-use super::start::Settings;
+use super::start::BillingSettings;
 use actix::fut::ActorFutureExt;
 use actix::{Actor, AsyncContext, Context, Handler, Message, ResponseFuture, SpawnHandle, fut::wrap_future};
 use llm_manager_ledger::{StoreError, now_us};
 use llm_manager_policy::clock;
-use llm_manager_policy::recording::{Health, Patience};
+use llm_manager_policy::recording::{LedgerHealth, Patience};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -37,7 +37,7 @@ pub struct Flush;
 /// The same, and nothing is taken any more: the last message before the program ends.
 #[derive(Message)]
 #[rtype(result = "Result<(), StoreError>")]
-pub struct Close;
+pub struct CloseLedger;
 
 /// Something was put into the queue; sent by the actor's own task.
 #[derive(Message)]
@@ -53,7 +53,7 @@ struct Busy {
     since: Instant,
     rows: bool,
     /// The job, for another try.
-    job: Option<Job>,
+    job: Option<LedgerJob>,
     give_up: Duration,
     told: bool,
     /// The next look at it.
@@ -63,19 +63,19 @@ struct Busy {
 /// The actor.
 pub struct Billing {
     core: Arc<Core>,
-    settings: Settings,
+    settings: BillingSettings,
     origin: Instant,
-    hand: Option<Hand>,
+    hand: Option<DatabaseThread>,
     busy: Option<Busy>,
     works: u64,
     patience: Patience,
-    health: Health,
+    health: LedgerHealth,
     /// The overflow's hand is working.
     spilling: bool,
     /// Not before this is the overflow file tried again, and why not.
     spill_after: Option<(Instant, String)>,
     replay: Option<Replay>,
-    jobs: VecDeque<Job>,
+    jobs: VecDeque<LedgerJob>,
     /// A batch was written last, so a job may have its turn.
     job_next: bool,
     flushes: Vec<(u64, Reply)>,
@@ -94,7 +94,7 @@ pub struct Billing {
 
 impl Billing {
     /// The actor for a ledger that was started; what its predecessor has left it finds there.
-    pub fn new(ledger: &Ledger, settings: Settings) -> Self {
+    pub fn new(ledger: &Ledger, settings: BillingSettings) -> Self {
         Self {
             core: Arc::clone(&ledger.0),
             settings,
@@ -103,11 +103,11 @@ impl Billing {
             busy: None,
             works: 0,
             patience: Patience::default(),
-            health: Health::default(),
+            health: LedgerHealth::default(),
             spilling: false,
             spill_after: None,
             replay: None,
-            jobs: VecDeque::from([Job::Sweep]),
+            jobs: VecDeque::from([LedgerJob::Sweep]),
             job_next: false,
             flushes: Vec::new(),
             closing: Vec::new(),
@@ -121,7 +121,7 @@ impl Billing {
         }
     }
 
-    pub(super) fn queue_job(&mut self, job: Job, ctx: &mut Context<Self>) {
+    pub(super) fn queue_job(&mut self, job: LedgerJob, ctx: &mut Context<Self>) {
         self.jobs.push_back(job);
         self.turn(ctx);
     }
@@ -143,25 +143,25 @@ impl Billing {
         self.hand = None;
         let core = Arc::clone(&self.core);
         let last = async move {
-            let mut left = Lost::default();
+            let mut left = LostEvents::default();
             while let Some(batch) = core.next_batch() {
                 // What is still to come must not wait for ever either.
                 let many = actix_rt::time::timeout(GIVE_UP_CLOSING, core.overflow.many(&batch.events));
                 if !matches!(many.await, Ok(Ok(Ok(())))) {
-                    left += Lost::of(&*batch.events);
+                    left += LostEvents::of(&*batch.events);
                 }
                 core.batch_done(&batch);
             }
             let held = actix_rt::time::timeout(GIVE_UP_CLOSING, core.overflow.finish()).await;
-            left += held.map_or_else(|_| Lost::default(), Result::unwrap_or_default);
+            left += held.map_or_else(|_| LostEvents::default(), Result::unwrap_or_default);
             left
         };
         let done = wrap_future::<_, Self>(last).map(move |left, this, _| this.ended(trouble, left));
         ctx.spawn(done);
     }
 
-    fn ended(&mut self, trouble: Option<StoreError>, left: Lost) {
-        self.core.set_state(State::Closed);
+    fn ended(&mut self, trouble: Option<StoreError>, left: LostEvents) {
+        self.core.set_state(LedgerState::Closed);
         self.core.hold.store(None);
         let path = self.core.overflow_path.display();
         if !left.is_none() {
@@ -184,7 +184,7 @@ impl Billing {
     fn retain(&mut self, ctx: &mut Context<Self>) {
         let days = self.core.retention_days.load(Ordering::Relaxed);
         if days != u32::MAX {
-            self.queue_job(Job::RetainDays(days), ctx);
+            self.queue_job(LedgerJob::RetainDays(days), ctx);
         }
     }
 
@@ -199,9 +199,9 @@ impl Billing {
         }
         self.clocks = (wall, steady);
         self.recovered(ctx);
-        let waits = self.jobs.iter().any(|job| matches!(job, Job::Heartbeat));
+        let waits = self.jobs.iter().any(|job| matches!(job, LedgerJob::Heartbeat));
         if !self.closed && !waits {
-            self.queue_job(Job::Heartbeat, ctx);
+            self.queue_job(LedgerJob::Heartbeat, ctx);
         }
     }
 }
@@ -258,10 +258,10 @@ impl Handler<Flush> for Billing {
     }
 }
 
-impl Handler<Close> for Billing {
+impl Handler<CloseLedger> for Billing {
     type Result = ResponseFuture<Result<(), StoreError>>;
 
-    fn handle(&mut self, _: Close, ctx: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, _: CloseLedger, ctx: &mut Context<Self>) -> Self::Result {
         self.core.closed.store(true, Ordering::Release);
         let (reply, answer) = oneshot::channel();
         if self.closed {

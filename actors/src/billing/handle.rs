@@ -1,14 +1,14 @@
 //! `Ledger`: the handle through which everything is recorded, and what must outlive the actor.
 
-use super::lent::Lent;
-use super::lost::Lost;
+use super::borrowed_run::BorrowedRun;
+use super::lost_events::LostEvents;
 use super::overflow::Overflow;
 use super::prices::Prices;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 use llm_manager_ledger::{
-    AuditRow, Beat, Company, Event, Eye, Hold, KeySource, LedgerReader, Location, Micros, RequestRow,
-    StoreError, Writer, now_us,
+    AuditRow, Company, FolderLock, Heartbeat, KeySource, LedgerEvent, LedgerFileHandle, LedgerReader,
+    Location, Micros, RequestRow, StoreError, Writer, now_us,
 };
 use llm_manager_policy::pricing::{self, Cost, Currency, Money};
 use llm_manager_policy::spec::Electricity;
@@ -31,7 +31,7 @@ pub struct Ledger(pub(super) Arc<Core>);
 
 /// Events that are being written: they stay here until they are safe somewhere.
 pub(super) struct Batch {
-    pub(super) events: Arc<Vec<Event>>,
+    pub(super) events: Arc<Vec<LedgerEvent>>,
     /// A try has failed, so some of it may be in the ledger already.
     pub(super) tried: AtomicBool,
 }
@@ -41,7 +41,7 @@ pub(super) struct Core {
     pub(super) location: Location,
     pub(super) company: Company,
     /// Runs that another manager records, or has begun to, by the number that they have here.
-    pub(super) lent: ArcSwap<BTreeMap<i64, Lent>>,
+    pub(super) lent: ArcSwap<BTreeMap<i64, BorrowedRun>>,
     pub(super) version: String,
     /// This run of the manager in the ledger; another one if another file took the ledger's place.
     pub(super) program_run: AtomicI64,
@@ -52,15 +52,15 @@ pub(super) struct Core {
     /// Runs that are open, with their start by both clocks.
     pub(super) open_runs: ArcSwap<BTreeMap<i64, (Micros, Instant)>>,
     /// Sees whether the file is still the ledger.
-    pub(super) eye: Option<Arc<Eye>>,
+    pub(super) eye: Option<Arc<LedgerFileHandle>>,
     /// A connection for whoever writes next: the one that has opened the ledger.
     pub(super) spare: Receiver<Writer>,
     pub(super) spares: Sender<Writer>,
     /// The folder is this manager's alone.
-    pub(super) hold: ArcSwapOption<Hold>,
+    pub(super) hold: ArcSwapOption<FolderLock>,
     pub(super) reader: LedgerReader,
-    pub(super) put: Sender<Event>,
-    pub(super) take: Receiver<Event>,
+    pub(super) put: Sender<LedgerEvent>,
+    pub(super) take: Receiver<LedgerEvent>,
     pub(super) wake: Notify,
     /// The actor has been woken and has not looked since.
     pub(super) woken: AtomicBool,
@@ -98,14 +98,14 @@ pub(super) struct Counters {
 /// What the actor is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum State {
+pub(super) enum LedgerState {
     Idle,
     Flushing,
     Backoff,
     Closed,
 }
 
-impl State {
+impl LedgerState {
     fn text(number: u8) -> &'static str {
         match number {
             0 => "idle",
@@ -118,7 +118,7 @@ impl State {
 
 /// How the recording is going; for metrics and the tree of supervision.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Status {
+pub struct LedgerStatus {
     /// `idle`, `flushing`, `backoff` or `closed`.
     pub state: &'static str,
     /// Events that wait in the queue.
@@ -168,14 +168,14 @@ impl Ledger {
         if row.unrecorded() {
             core.counters.unrecorded.fetch_add(1, Ordering::Relaxed);
         }
-        self.push(Event::Request(row));
+        self.push(LedgerEvent::Request(row));
     }
 
     /// Records who did what. Never waits.
     pub fn audit(&self, row: AuditRow) {
         let at_us = now_us();
         let key = self.0.keys.next(at_us);
-        self.push(Event::Audit(Box::new(AuditRow { key, at_us, ..row })));
+        self.push(LedgerEvent::Audit(Box::new(AuditRow { key, at_us, ..row })));
     }
 
     /// A run has begun: it gets heartbeats.
@@ -242,11 +242,11 @@ impl Ledger {
     }
 
     /// How it is going.
-    pub fn status(&self) -> Status {
+    pub fn status(&self) -> LedgerStatus {
         let core = &self.0;
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Status {
-            state: State::text(core.state.load(Ordering::Relaxed)),
+        LedgerStatus {
+            state: LedgerState::text(core.state.load(Ordering::Relaxed)),
             queued: core.take.len(),
             capacity: core.take.capacity().unwrap_or(0),
             alarm: core.alarm.load(Ordering::Relaxed),
@@ -272,15 +272,17 @@ impl Ledger {
         while let Some(batch) = core.next_batch() {
             let spilled = actix_rt::time::timeout(LAST_SPILL, core.overflow.many(&batch.events)).await;
             if !matches!(spilled, Ok(Ok(Ok(())))) {
-                core.overflow
-                    .lose(Lost::of(&*batch.events), "the overflow file could not be written at the end");
+                core.overflow.lose(
+                    LostEvents::of(&*batch.events),
+                    "the overflow file could not be written at the end",
+                );
             }
             core.batch_done(&batch);
         }
         core.hold.store(None);
     }
 
-    pub(super) fn push(&self, event: Event) {
+    pub(super) fn push(&self, event: LedgerEvent) {
         let core = &self.0;
         core.counters.pushed.fetch_add(1, Ordering::AcqRel);
         match core.put.try_send(event) {
@@ -306,7 +308,7 @@ impl Core {
         let elapsed = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
         let passed = elapsed.saturating_sub(self.beaten_us.load(Ordering::Relaxed));
         let open = self.open_runs.load();
-        writer.heartbeat(&Beat {
+        writer.heartbeat(&Heartbeat {
             program_run: self.program_run.load(Ordering::Relaxed),
             alive_us: self.alive_us(),
             runs: open
@@ -341,7 +343,7 @@ impl Core {
         !self.woken.load(Ordering::Acquire) && !self.woken.swap(true, Ordering::AcqRel)
     }
 
-    fn spill_one(&self, event: Event) {
+    fn spill_one(&self, event: LedgerEvent) {
         self.overflow.one(event);
         self.counters.done.fetch_add(1, Ordering::AcqRel);
     }
@@ -352,7 +354,7 @@ impl Core {
             return Some(batch);
         }
         self.woken.store(false, Ordering::Release);
-        let events: Vec<Event> = self.take.try_iter().take(BATCH).collect();
+        let events: Vec<LedgerEvent> = self.take.try_iter().take(BATCH).collect();
         if self.take.len() < self.take.capacity().unwrap_or(0) / 4
             && self.alarm.swap(false, Ordering::Relaxed)
         {
@@ -381,7 +383,7 @@ impl Core {
         Ok(())
     }
 
-    pub(super) fn set_state(&self, state: State) {
+    pub(super) fn set_state(&self, state: LedgerState) {
         self.state.store(state as u8, Ordering::Relaxed);
     }
 }

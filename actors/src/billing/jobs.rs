@@ -3,7 +3,9 @@
 
 use super::handle::Core;
 use actix::Message;
-use llm_manager_ledger::{Deleted, Micros, PlanSource, Renamed, Step, StoreError, Writer, now_us};
+use llm_manager_ledger::{
+    Deleted, JobProgress, Micros, PlanSource, RenameResult, StoreError, Writer, now_us,
+};
 use llm_manager_policy::clock;
 use llm_manager_policy::pricing::Plan;
 use std::sync::Arc;
@@ -35,7 +37,7 @@ pub struct DeleteModel {
 
 /// Gives a model another name in all of its history.
 #[derive(Message)]
-#[rtype(result = "Result<Renamed, StoreError>")]
+#[rtype(result = "Result<RenameResult, StoreError>")]
 pub struct RenameModel {
     /// The name in the ledger.
     pub old: String,
@@ -51,13 +53,13 @@ pub struct RenameModel {
 pub struct ReadPrices;
 
 /// Where the answer goes.
-pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+pub(super) type JobReply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// A job in the actor's queue.
-pub(super) enum Job {
-    SetPlan(SetPlan, Reply<i64>),
-    Delete(DeleteModel, Reply<Deleted>),
-    Rename(RenameModel, Reply<Renamed>),
+pub(super) enum LedgerJob {
+    SetPlan(SetPlan, JobReply<i64>),
+    Delete(DeleteModel, JobReply<Deleted>),
+    Rename(RenameModel, JobReply<RenameResult>),
     Sweep,
     /// Rows that are this many days old.
     RetainDays(u32),
@@ -68,10 +70,10 @@ pub(super) enum Job {
 }
 
 /// The job to go on with, if there is one; after a failure, to be tried again later.
-pub(super) type Stepped = Result<Option<Job>, (StoreError, Option<Job>)>;
+pub(super) type JobStep = Result<Option<LedgerJob>, (StoreError, Option<LedgerJob>)>;
 
 /// Nobody waits for the answer any more: that changes nothing.
-fn answer<T>(reply: Reply<T>, result: Result<T, StoreError>) -> Result<(), StoreError> {
+fn answer<T>(reply: JobReply<T>, result: Result<T, StoreError>) -> Result<(), StoreError> {
     let trouble = match &result {
         Ok(_) | Err(StoreError::Refused(_) | StoreError::Conflict(_)) => Ok(()),
         Err(error) => Err(error.clone()),
@@ -93,7 +95,7 @@ fn cutoff(writer: &mut Writer, days: u32, now: Micros) -> Result<Micros, StoreEr
     Ok(allowed)
 }
 
-impl Job {
+impl LedgerJob {
     /// The same once more, if it was given up: those that nobody waits for.
     pub(super) fn again(&self) -> Option<Self> {
         match self {
@@ -107,7 +109,7 @@ impl Job {
     }
 
     /// Does a step of it. Who waits for an answer gets it now; the rest is tried again.
-    pub(super) fn step(self, writer: &mut Writer, core: &Core) -> Stepped {
+    pub(super) fn step(self, writer: &mut Writer, core: &Core) -> JobStep {
         let now = now_us();
         let none = |error| (error, None);
         match self {
@@ -144,7 +146,7 @@ impl Job {
     }
 
     /// The ledger could not even be opened.
-    pub(super) fn failed(self, error: StoreError) -> Stepped {
+    pub(super) fn failed(self, error: StoreError) -> JobStep {
         match self {
             Self::SetPlan(_, reply) => {
                 answer(reply, Err(error)).map(|()| None).map_err(|error| (error, None))
@@ -162,10 +164,10 @@ fn in_force<T>(core: &Core, writer: &mut Writer, done: Result<T, StoreError>) ->
     done.and_then(|value| core.load_prices(writer).map(|()| value))
 }
 
-fn repeat(step: Result<Step, StoreError>, again: Job, then: Option<Job>) -> Stepped {
+fn repeat(step: Result<JobProgress, StoreError>, again: LedgerJob, then: Option<LedgerJob>) -> JobStep {
     match step {
-        Ok(Step::More) => Ok(Some(again)),
-        Ok(Step::Done) => Ok(then),
+        Ok(JobProgress::More) => Ok(Some(again)),
+        Ok(JobProgress::Done) => Ok(then),
         Err(error) => Err((error, Some(again))),
     }
 }

@@ -5,11 +5,11 @@
 //! first minutes of a full disk are kept. To be played back, the file is renamed to a segment; nobody
 //! appends to segments.
 
-use super::lost::Lost;
+use super::lost_events::LostEvents;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use llm_manager_ledger::Event;
+use llm_manager_ledger::LedgerEvent;
 use llm_manager_policy::system::no_thread;
-use llm_manager_process::private;
+use llm_manager_process::private_files;
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -30,10 +30,10 @@ const RESERVE: usize = 1 << 20;
 const BATCH: usize = 1000;
 
 enum Order {
-    One(Event),
-    Many(Arc<Vec<Event>>, oneshot::Sender<Result<(), String>>),
+    One(LedgerEvent),
+    Many(Arc<Vec<LedgerEvent>>, oneshot::Sender<Result<(), String>>),
     Segments(Sender<Result<Vec<PathBuf>, String>>),
-    Finish(oneshot::Sender<Lost>),
+    Finish(oneshot::Sender<LostEvents>),
     Room(oneshot::Sender<Result<(), String>>),
 }
 
@@ -69,17 +69,17 @@ impl Overflow {
     }
 
     /// Hands over one event without waiting.
-    pub(super) fn one(&self, event: Event) {
+    pub(super) fn one(&self, event: LedgerEvent) {
         if let Err(TrySendError::Full(order) | TrySendError::Disconnected(order)) =
             self.orders.try_send(Order::One(event))
             && let Order::One(event) = order
         {
-            self.shared.lose(Lost::of([&event]), "it is too much at once");
+            self.shared.lose(LostEvents::of([&event]), "it is too much at once");
         }
     }
 
     /// Has events written, and answers when they are on the disk. Doesn't block.
-    pub(super) fn many(&self, events: &Arc<Vec<Event>>) -> oneshot::Receiver<Result<(), String>> {
+    pub(super) fn many(&self, events: &Arc<Vec<LedgerEvent>>) -> oneshot::Receiver<Result<(), String>> {
         let (reply, answer) = oneshot::channel();
         if let Err(error) = self.orders.try_send(Order::Many(Arc::clone(events), reply)) {
             let why = match error {
@@ -102,7 +102,7 @@ impl Overflow {
     }
 
     /// The last try for what could not be written so far; answers what that leaves in memory alone.
-    pub(super) fn finish(&self) -> oneshot::Receiver<Lost> {
+    pub(super) fn finish(&self) -> oneshot::Receiver<LostEvents> {
         let (reply, answer) = oneshot::channel();
         // Nobody there: nothing is held either.
         let _ = self.orders.try_send(Order::Finish(reply));
@@ -110,7 +110,7 @@ impl Overflow {
     }
 
     /// Events that are lost for good.
-    pub(super) fn lose(&self, lost: Lost, why: &str) {
+    pub(super) fn lose(&self, lost: LostEvents, why: &str) {
         if !lost.is_none() {
             self.shared.lose(lost, why);
         }
@@ -130,7 +130,7 @@ impl Overflow {
     }
 
     /// What could be written nowhere.
-    pub(super) fn lost(&self) -> Lost {
+    pub(super) fn lost(&self) -> LostEvents {
         self.shared.lost()
     }
 
@@ -141,12 +141,12 @@ impl Overflow {
 }
 
 impl Shared {
-    fn lost(&self) -> Lost {
+    fn lost(&self) -> LostEvents {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Lost { requests: get(&self.lost_requests), entries: get(&self.lost_entries) }
+        LostEvents { requests: get(&self.lost_requests), entries: get(&self.lost_entries) }
     }
 
-    fn lose(&self, lost: Lost, why: &str) {
+    fn lose(&self, lost: LostEvents, why: &str) {
         let before = self.lost_requests.fetch_add(lost.requests, Ordering::Relaxed)
             + self.lost_entries.fetch_add(lost.entries, Ordering::Relaxed);
         let now = before + lost.requests + lost.entries;
@@ -160,7 +160,7 @@ impl Shared {
 struct Owner {
     path: PathBuf,
     file: Option<File>,
-    held: VecDeque<Event>,
+    held: VecDeque<LedgerEvent>,
     shared: Arc<Shared>,
 }
 
@@ -194,7 +194,7 @@ impl Owner {
                 }
                 Order::Finish(reply) => {
                     self.write_held();
-                    let _ = reply.send(Lost::of(&self.held));
+                    let _ = reply.send(LostEvents::of(&self.held));
                     self.held.clear();
                 }
                 Order::Room(reply) => {
@@ -217,13 +217,13 @@ impl Owner {
             self.held = held;
             let excess = self.held.len().saturating_sub(HELD);
             if excess > 0 {
-                let lost = Lost::of(&self.held.drain(..excess).collect::<Vec<_>>());
+                let lost = LostEvents::of(&self.held.drain(..excess).collect::<Vec<_>>());
                 self.shared.lose(lost, &format!("{}: {error}", self.path.display()));
             }
         }
     }
 
-    fn append<'a>(&mut self, events: impl Iterator<Item = &'a Event>) -> io::Result<()> {
+    fn append<'a>(&mut self, events: impl Iterator<Item = &'a LedgerEvent>) -> io::Result<()> {
         let mut text = Vec::new();
         let mut count = 0;
         for event in events {
@@ -261,7 +261,7 @@ impl Owner {
     }
 
     fn open(&self) -> io::Result<File> {
-        let open = || private::file().append(true).create(true).open(&self.path);
+        let open = || private_files::file().append(true).create(true).open(&self.path);
         match (open(), self.path.parent()) {
             // Its folder was moved away: rows are better kept in a new one than in memory alone.
             (Err(error), Some(folder)) if error.kind() == io::ErrorKind::NotFound => {
@@ -318,7 +318,7 @@ impl Owner {
 
 /// Makes a file that takes so much of the disk.
 fn fill(path: &Path, bytes: usize) -> io::Result<()> {
-    let mut file = private::file().write(true).create(true).truncate(true).open(path)?;
+    let mut file = private_files::file().write(true).create(true).truncate(true).open(path)?;
     file.write_all(&vec![0; bytes])?;
     file.sync_data()
 }
@@ -367,7 +367,7 @@ fn checksum(bytes: &[u8]) -> u64 {
         .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-fn write_line(into: &mut Vec<u8>, event: &Event) -> io::Result<()> {
+fn write_line(into: &mut Vec<u8>, event: &LedgerEvent) -> io::Result<()> {
     let json = serde_json::to_vec(event)?;
     write!(into, "\n{:016x} ", checksum(&json))?;
     into.extend_from_slice(&json);
@@ -376,7 +376,7 @@ fn write_line(into: &mut Vec<u8>, event: &Event) -> io::Result<()> {
 }
 
 /// `None`: the line is damaged.
-pub(super) fn read_line(line: &[u8]) -> Option<Event> {
+pub(super) fn read_line(line: &[u8]) -> Option<LedgerEvent> {
     let (sum, json) = line.split_at_checked(16)?;
     let json = json.strip_prefix(b" ")?;
     let sum = u64::from_str_radix(std::str::from_utf8(sum).ok()?, 16).ok()?;
@@ -396,14 +396,14 @@ mod tests {
     fn rows_of_an_older_version_are_read() {
         let old = r#"{"Request":{"key":7,"request_id":"r","labels":{"model":"m","variant":"gpu","mode":"Chat","endpoint":"/v1/chat/completions","api_key":"","currency":""},"started_us":1,"duration_us":2,"queue_us":0,"first_byte_us":1,"status":200,"outcome":"ok","tokens":{"input":1,"cached":null,"cache_write":null,"output":2,"reasoning":null},"usage_source":"backend","cost":null,"pricing":"no_plan","plan_id":null,"run_id":null,"replayed":false,"error":null}}"#;
         let line = format!("{:016x} {old}", checksum(old.as_bytes()));
-        let Some(Event::Request(row)) = read_line(line.as_bytes()) else { panic!("{line}") };
+        let Some(LedgerEvent::Request(row)) = read_line(line.as_bytes()) else { panic!("{line}") };
         assert_eq!((row.request_id.as_str(), row.status, row.sender.clone()), ("r", 200, None));
         // A row without a sender is written as it was: the older version would read it, too.
         let mut bytes = Vec::new();
-        write_line(&mut bytes, &Event::Request(row)).unwrap();
+        write_line(&mut bytes, &LedgerEvent::Request(row)).unwrap();
         assert_eq!(String::from_utf8(bytes).unwrap().trim(), line);
         let sender = Some(Sender::shared(Some([192, 0, 2, 7].into()), "curl/8.5", "alias", true));
-        let new = Event::Request(Box::new(RequestRow { sender, ..RequestRow::default() }));
+        let new = LedgerEvent::Request(Box::new(RequestRow { sender, ..RequestRow::default() }));
         let mut bytes = Vec::new();
         write_line(&mut bytes, &new).unwrap();
         assert_eq!(read_line(bytes.trim_ascii()), Some(new));

@@ -55,13 +55,13 @@ impl Prices {
         (row.pricing, row.cost) = match plan.cost(tokens) {
             Ok(Cost::Priced(parts)) => match parts.total.as_i64() {
                 Ok(cost) => (Pricing::Priced, Some(cost)),
-                Err(pricing::Overflow) => (Pricing::TooBig, Some(0)),
+                Err(pricing::MoneyOverflow) => (Pricing::TooBig, Some(0)),
             },
             Ok(Cost::Hourly) => (Pricing::Hourly, None),
             Ok(Cost::Unpriced(Unpriced::NoTier)) => (Pricing::NoTier, Some(0)),
             Ok(Cost::Unpriced(Unpriced::UnknownTokens)) => (Pricing::NoCounts, None),
             Ok(Cost::Unpriced(Unpriced::NoPlan)) => (Pricing::NoPlan, None),
-            Err(pricing::Overflow) => (Pricing::TooBig, Some(0)),
+            Err(pricing::MoneyOverflow) => (Pricing::TooBig, Some(0)),
         };
     }
 }

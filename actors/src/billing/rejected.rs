@@ -2,16 +2,20 @@
 
 use super::handle::Core;
 use super::overflow::with_suffix;
-use llm_manager_ledger::{Event, StoreError, Writer, Written};
-use llm_manager_process::private;
+use llm_manager_ledger::{BatchResult, LedgerEvent, StoreError, Writer};
+use llm_manager_process::private_files;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 /// Writes events; those that the database does not take, although it takes others, are put aside.
-pub(super) fn write_all(core: &Core, writer: &mut Writer, events: &[Event]) -> Result<Written, StoreError> {
+pub(super) fn write_all(
+    core: &Core,
+    writer: &mut Writer,
+    events: &[LedgerEvent],
+) -> Result<BatchResult, StoreError> {
     if events.is_empty() {
-        return Ok(Written::default());
+        return Ok(BatchResult::default());
     }
     let error = match writer.write(events, true) {
         Err(error) if error.may_be_the_row() => error,
@@ -22,10 +26,10 @@ pub(super) fn write_all(core: &Core, writer: &mut Writer, events: &[Event]) -> R
             return Err(error);
         }
         put_aside(core, &[event], &error.to_string())?;
-        return Ok(Written::default());
+        return Ok(BatchResult::default());
     }
     // One by one: the first that is not refused for its own fault ends it, for nothing can be written then.
-    let mut written = Written::default();
+    let mut written = BatchResult::default();
     for event in events {
         let one = write_all(core, writer, std::slice::from_ref(event))?;
         written.requests += one.requests;
@@ -39,7 +43,7 @@ pub(super) fn rejected_path(core: &Core) -> PathBuf {
     with_suffix(&core.overflow_path, ".rejected")
 }
 
-fn put_aside(core: &Core, events: &[&Event], error: &str) -> Result<(), StoreError> {
+fn put_aside(core: &Core, events: &[&LedgerEvent], error: &str) -> Result<(), StoreError> {
     if events.is_empty() {
         return Ok(());
     }
@@ -50,7 +54,7 @@ fn put_aside(core: &Core, events: &[&Event], error: &str) -> Result<(), StoreErr
         text.push(b'\n');
     }
     let io = |error: std::io::Error| StoreError::Full(format!("{}: {error}", path.display()));
-    private::file()
+    private_files::file()
         .append(true)
         .create(true)
         .open(&path)

@@ -3,7 +3,7 @@
 use super::handle::Core;
 use super::overflow::{read_line, with_suffix};
 use super::rejected::write_all;
-use llm_manager_ledger::{Event, Step, StoreError, Writer, Written};
+use llm_manager_ledger::{BatchResult, JobProgress, LedgerEvent, StoreError, Writer};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::PathBuf;
@@ -16,17 +16,17 @@ const LONGEST_LINE: u64 = 64 << 10;
 
 /// What a step has done.
 #[derive(Debug)]
-pub(super) struct Stepped {
+pub(super) struct ReplayStep {
     /// What was played back.
-    pub(super) events: Arc<Vec<Event>>,
-    pub(super) written: Written,
+    pub(super) events: Arc<Vec<LedgerEvent>>,
+    pub(super) written: BatchResult,
     /// Whether there may be more.
-    pub(super) step: Step,
+    pub(super) step: JobProgress,
 }
 
-impl Stepped {
-    fn of(step: Step) -> Self {
-        Self { events: Arc::default(), written: Written::default(), step }
+impl ReplayStep {
+    fn of(step: JobProgress) -> Self {
+        Self { events: Arc::default(), written: BatchResult::default(), step }
     }
 }
 
@@ -40,18 +40,18 @@ pub(super) struct Replay {
 
 impl Replay {
     /// Writes the next events.
-    pub(super) fn step(&mut self, core: &Core, writer: &mut Writer) -> Result<Stepped, StoreError> {
+    pub(super) fn step(&mut self, core: &Core, writer: &mut Writer) -> Result<ReplayStep, StoreError> {
         if self.segments.is_empty() {
             self.segments = core.overflow.segments().map_err(StoreError::Other)?;
             (self.offset, self.damaged) = (0, 0);
         }
-        let Some(path) = self.segments.first().cloned() else { return Ok(Stepped::of(Step::Done)) };
+        let Some(path) = self.segments.first().cloned() else { return Ok(ReplayStep::of(JobProgress::Done)) };
         let io = |error: std::io::Error| StoreError::Other(format!("{}: {error}", path.display()));
         let (events, end, damaged) = match read(&path, self.offset) {
             // A predecessor that was given up has come to its end after all.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 *self = Self::default();
-                return Ok(Stepped::of(Step::More));
+                return Ok(ReplayStep::of(JobProgress::More));
             }
             read => read.map_err(io)?,
         };
@@ -72,16 +72,16 @@ impl Replay {
             self.segments.remove(0);
             (self.offset, self.damaged) = (0, 0);
             let done = self.segments.is_empty() && !core.overflow.is_dirty();
-            return Ok(Stepped::of(if done { Step::Done } else { Step::More }));
+            return Ok(ReplayStep::of(if done { JobProgress::Done } else { JobProgress::More }));
         }
         self.offset = end;
         self.damaged += damaged;
-        Ok(Stepped { events: Arc::new(events), written, step: Step::More })
+        Ok(ReplayStep { events: Arc::new(events), written, step: JobProgress::More })
     }
 }
 
 /// The next events from an offset, the offset behind them, and how many lines were damaged.
-fn read(path: &PathBuf, offset: u64) -> std::io::Result<(Vec<Event>, u64, u64)> {
+fn read(path: &PathBuf, offset: u64) -> std::io::Result<(Vec<LedgerEvent>, u64, u64)> {
     let mut file = File::open(path)?;
     file.seek(SeekFrom::Start(offset))?;
     let mut reader = BufReader::new(file);

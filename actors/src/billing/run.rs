@@ -1,8 +1,8 @@
 //! A life of a backend, held by whoever owns the backend: opened when it is started, closed when it ends.
 
+use super::borrowed_run::BorrowedRun;
 use super::handle::{Core, Ledger};
-use super::lent::Lent;
-use llm_manager_ledger::{Energy, Event, Micros, Parking, RunRow, now_us};
+use llm_manager_ledger::{Energy, LedgerEvent, Micros, Parking, RunRow, now_us};
 use llm_manager_policy::ending::EndCause;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -156,7 +156,7 @@ impl OpenRun {
     fn tell(&mut self) {
         self.told = Instant::now();
         if let Some(row) = self.ledger.as_recorded(&self.row) {
-            self.ledger.push(Event::Run(Box::new(row)));
+            self.ledger.push(LedgerEvent::Run(Box::new(row)));
         }
     }
 }
@@ -174,18 +174,18 @@ impl Drop for OpenRun {
 impl Ledger {
     /// The run with this number is another manager's, which records it by `theirs`, if that is known.
     pub fn lend(&self, own: i64, theirs: Option<i64>) {
-        self.note(own, |lent| Lent { theirs: theirs.or(lent.theirs), ours: false });
+        self.note(own, |lent| BorrowedRun { theirs: theirs.or(lent.theirs), ours: false });
     }
 
     /// The run with this number is this manager's from now on, and goes on in the row that it has.
     pub fn take_over(&self, own: i64) {
         // One that nobody else has recorded is an ordinary one.
         if self.0.lent.load().contains_key(&own) {
-            self.note(own, |lent| Lent { ours: true, ..lent });
+            self.note(own, |lent| BorrowedRun { ours: true, ..lent });
         }
     }
 
-    fn note(&self, own: i64, change: impl Fn(Lent) -> Lent) {
+    fn note(&self, own: i64, change: impl Fn(BorrowedRun) -> BorrowedRun) {
         self.0.lent.rcu(|lent| {
             let mut lent = BTreeMap::clone(lent);
             let entry = lent.entry(own).or_default();

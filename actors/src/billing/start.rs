@@ -1,11 +1,12 @@
 //! Makes the handle: opens the ledger, and everything that outlives the actor.
 
-use super::handle::{Core, Counters, Ledger, State};
+use super::handle::{Core, Counters, Ledger, LedgerState};
 use super::overflow::{Overflow, with_suffix};
 use super::prices::Prices;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use llm_manager_ledger::{
-    Company, Eye, Hold, KeySource, Location, OpenError, Opened, StoreError, Writer, now_us, open_in,
+    Company, FolderLock, KeySource, LedgerFileHandle, Location, OpenError, Opened, StoreError, Writer,
+    now_us, open_in,
 };
 use llm_manager_policy::spec::Electricity;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ const RECORDING: &str = "LLM_MANAGER_RECORDING";
 
 /// What can be set.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct BillingSettings {
     /// `program.database`.
     pub location: Location,
     /// Where the overflow file goes when the ledger is not a file itself.
@@ -36,7 +37,7 @@ pub struct Settings {
     pub company: Company,
 }
 
-impl Settings {
+impl BillingSettings {
     /// The usual ones.
     pub fn new(location: Location, state_dir: PathBuf) -> Self {
         Self {
@@ -61,13 +62,13 @@ pub(super) fn overflow_path(location: &Location, state_dir: &Path) -> PathBuf {
 
 /// Opens the ledger and makes the handle to it. Blocks: before anything is served. The actor is started
 /// with `Billing::new`, as often as it crashes.
-pub fn start(settings: &Settings, version: &str) -> Result<(Ledger, Opened), OpenError> {
+pub fn start(settings: &BillingSettings, version: &str) -> Result<(Ledger, Opened), OpenError> {
     let location = &settings.location;
     let eye = match location {
-        Location::File(path) => Some(Arc::new(Eye::new(path.clone()))),
+        Location::File(path) => Some(Arc::new(LedgerFileHandle::new(path.clone()))),
         Location::Postgres(_) => None,
     };
-    let hold = Hold::take_with(&settings.state_dir, location, eye.as_ref())?;
+    let hold = FolderLock::take_with(&settings.state_dir, location, eye.as_ref())?;
     let opened = open_in(location, version, now_us(), settings.company)?;
     if let Some(aside) = &opened.stray_journal {
         log::warn!(
@@ -112,7 +113,7 @@ pub fn start(settings: &Settings, version: &str) -> Result<(Ledger, Opened), Ope
         alarm: AtomicBool::new(false),
         counters: Counters::default(),
         last_error: ArcSwapOption::empty(),
-        state: AtomicU8::new(State::Idle as u8),
+        state: AtomicU8::new(LedgerState::Idle as u8),
         records: std::env::var_os(RECORDING).is_none_or(|value| value != "off"),
         electricity: ArcSwapOption::new(settings.electricity.map(Arc::new)),
         retention_days: AtomicU32::new(settings.retention_days.unwrap_or(u32::MAX)),

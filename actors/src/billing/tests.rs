@@ -4,15 +4,16 @@ mod crash;
 mod plans;
 mod trouble;
 
-use super::{Billing, Close, Flush, Ledger, RunEnd, RunStart, Settings, start};
+use super::{Billing, BillingSettings, CloseLedger, Flush, Ledger, RunEnd, RunStart, start};
 use crate::feeds::Feed;
 use crate::supervisor::{Child, ChildSpec, Supervisor, ask};
-use crate::{Live, tell};
+use crate::{ActorRef, tell};
 use actix::{Addr, Context, Handler, Message};
 use llm_manager_ledger::testing::{
-    Beside, MARCH, Place, SECOND, assert_rollups_are_sums_of_rows, block_on, everywhere, labels, name,
+    MARCH, SECOND, SideConnection, TestDatabase, assert_rollups_are_sums_of_rows, block_on, everywhere,
+    labels, name,
 };
-use llm_manager_ledger::{Energy, Filter, Location, RequestRow, RunRow, Tokens, UsageSource};
+use llm_manager_ledger::{Energy, Filter, Location, RequestRow, RunRow, TokenCounts, UsageSource};
 use llm_manager_policy::ending::EndCause;
 use llm_manager_policy::pricing::Currency;
 use llm_manager_policy::spec::Electricity;
@@ -22,19 +23,19 @@ use std::time::{Duration, Instant};
 /// Handle, actor, and what holds it.
 struct Running {
     ledger: Ledger,
-    billing: Live<Billing>,
+    billing: ActorRef<Billing>,
     _root: Child,
 }
 
 impl Running {
     /// With a queue of 4096 events.
-    fn start(place: &Place) -> Self {
+    fn start(place: &TestDatabase) -> Self {
         Self::with(&settings(place))
     }
 
-    fn with(settings: &Settings) -> Self {
+    fn with(settings: &BillingSettings) -> Self {
         let (ledger, _) = start(settings, "test").unwrap();
-        let (billing, root) = (Live::new(), Live::new());
+        let (billing, root) = (ActorRef::new(), ActorRef::new());
         let (handle, live, settings) = (ledger.clone(), billing.clone(), settings.clone());
         let spec =
             ChildSpec::new("billing", move || Child::start(Billing::new(&handle, settings.clone()), &live));
@@ -52,7 +53,7 @@ impl Running {
     }
 
     async fn close(&self) {
-        self.addr().await.send(Close).await.unwrap().unwrap();
+        self.addr().await.send(CloseLedger).await.unwrap().unwrap();
     }
 
     async fn count(&self) -> i64 {
@@ -71,8 +72,8 @@ impl Running {
     }
 }
 
-fn settings(place: &Place) -> Settings {
-    let mut settings = Settings::new(place.location.clone(), place.dir.path().to_owned());
+fn settings(place: &TestDatabase) -> BillingSettings {
+    let mut settings = BillingSettings::new(place.location.clone(), place.dir.path().to_owned());
     settings.queue = 4096;
     settings
 }
@@ -92,7 +93,7 @@ fn request(model: &str, at: i64) -> RequestRow {
         started_us: MARCH + at,
         duration_us: SECOND,
         status: 200,
-        tokens: Tokens { input: Some(100), output: Some(10), ..Tokens::default() },
+        tokens: TokenCounts { input: Some(100), output: Some(10), ..TokenCounts::default() },
         usage_source: UsageSource::Backend,
         ..RequestRow::default()
     }
@@ -126,7 +127,7 @@ fn what_is_recorded_is_in_the_ledger_after_a_flush() {
             }
             running.flush().await;
             running.counted(2500).await;
-            running.ledger.record(RequestRow { tokens: Tokens::default(), ..request("m", 1) });
+            running.ledger.record(RequestRow { tokens: TokenCounts::default(), ..request("m", 1) });
             running.flush().await;
             running.counted(2501).await;
             running.close().await;
@@ -142,7 +143,7 @@ fn what_is_recorded_is_in_the_ledger_after_a_flush() {
 #[test]
 fn rows_get_there_within_a_tenth_of_a_second_by_themselves() {
     run(async {
-        let place = Place::sqlite();
+        let place = TestDatabase::sqlite();
         let running = Running::start(&place);
         running.flush().await;
         let mut slowest = Duration::ZERO;
@@ -163,7 +164,7 @@ fn rows_get_there_within_a_tenth_of_a_second_by_themselves() {
 #[test]
 fn a_bell_that_rings_for_nothing_does_not_stay_silent_afterwards() {
     run(async {
-        let place = Place::sqlite();
+        let place = TestDatabase::sqlite();
         let running = Running::start(&place);
         running.flush().await;
         running.ledger.0.woken.store(true, std::sync::atomic::Ordering::SeqCst);
@@ -179,7 +180,7 @@ fn a_bell_that_rings_for_nothing_does_not_stay_silent_afterwards() {
 #[test]
 fn a_crash_of_the_actor_loses_nothing() {
     run(async {
-        let place = Place::sqlite();
+        let place = TestDatabase::sqlite();
         let running = Running::start(&place);
         for round in 0..3 {
             let addr = running.addr().await;
@@ -207,7 +208,7 @@ fn a_crash_of_the_actor_loses_nothing() {
 #[test]
 fn what_comes_after_the_end_is_kept_for_the_next_start() {
     run(async {
-        let place = Place::sqlite();
+        let place = TestDatabase::sqlite();
         let running = Running::start(&place);
         running.ledger.record(request("m", 1));
         running.close().await;
@@ -223,7 +224,7 @@ fn what_comes_after_the_end_is_kept_for_the_next_start() {
 #[test]
 fn a_queue_that_is_full_overflows_into_the_file_and_raises_the_alarm() {
     run(async {
-        let place = Place::sqlite();
+        let place = TestDatabase::sqlite();
         let running = Running::start(&place);
         let addr = running.addr().await;
         running.flush().await;
@@ -259,7 +260,7 @@ fn a_start(variant: &str, bill_loading: bool) -> RunStart {
 #[test]
 fn a_run_is_opened_kept_alive_and_closed() {
     run(async {
-        let place = Place::sqlite();
+        let place = TestDatabase::sqlite();
         let mut settings = settings(&place);
         settings.heartbeat = Duration::from_millis(20);
         let currency = Currency::new("CNY").unwrap();

@@ -1,9 +1,9 @@
 //! What is done at the database, off the async threads: one piece of work at a time.
 
 use super::handle::{Batch, Core};
-use super::jobs::Job;
-use super::replay::{Replay, Stepped};
-use llm_manager_ledger::{Event, Step, StoreError, Writer, Written};
+use super::jobs::LedgerJob;
+use super::replay::{Replay, ReplayStep};
+use llm_manager_ledger::{BatchResult, JobProgress, LedgerEvent, StoreError, Writer};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,13 +16,13 @@ pub(super) enum Work {
     /// Plays back some of the overflow file.
     Replay(Replay),
     /// A step of a job.
-    Job(Job),
+    Job(LedgerJob),
     /// The last piece of all.
     Close,
 }
 
 /// What comes back from it.
-pub(super) struct Done {
+pub(super) struct WorkResult {
     /// The job or the replay, if it is not finished.
     pub(super) again: Option<Work>,
     /// Why the ledger could not be written.
@@ -32,14 +32,14 @@ pub(super) struct Done {
 }
 
 /// What the hand of the database has before it.
-pub(super) struct Desk {
+pub(super) struct DatabaseWorker {
     pub(super) core: Arc<Core>,
     /// The connection, unless it has to be opened anew.
     pub(super) writer: Option<Writer>,
     /// Set when nobody waits for this hand any more.
     pub(super) given_up: Arc<AtomicBool>,
     /// What was written last: should the file turn out to be gone, it is written again.
-    recent: VecDeque<(Instant, Arc<Vec<Event>>)>,
+    recent: VecDeque<(Instant, Arc<Vec<LedgerEvent>>)>,
 }
 
 /// How long rows are remembered after they were written: a heartbeat, and what it takes.
@@ -47,14 +47,14 @@ const REMEMBERED: Duration = Duration::from_secs(6);
 /// Rows that are remembered at most.
 const MOST_REMEMBERED: usize = 8192;
 
-impl Desk {
+impl DatabaseWorker {
     pub(super) fn new(core: Arc<Core>, given_up: Arc<AtomicBool>) -> Self {
         Self { core, writer: None, given_up, recent: VecDeque::new() }
     }
 
     /// Does a piece of work. Blocks.
-    pub(super) fn perform(&mut self, work: Work) -> Done {
-        let mut done = Done { again: None, trouble: None, proved: false };
+    pub(super) fn perform(&mut self, work: Work) -> WorkResult {
+        let mut done = WorkResult { again: None, trouble: None, proved: false };
         let result = match work {
             Work::Write(batch) => self.write(&batch).map(|()| done.proved = true),
             Work::Replay(replay) => self.replay(&mut done, replay),
@@ -118,7 +118,7 @@ impl Desk {
     /// What was written a moment ago goes into the overflow file.
     fn write_again(&mut self) {
         let recent = std::mem::take(&mut self.recent);
-        let events: Vec<Event> = recent.into_iter().flat_map(|(_, events)| events.to_vec()).collect();
+        let events: Vec<LedgerEvent> = recent.into_iter().flat_map(|(_, events)| events.to_vec()).collect();
         if events.is_empty() {
             return;
         }
@@ -133,7 +133,7 @@ impl Desk {
         }
     }
 
-    fn count(&self, written: Written) {
+    fn count(&self, written: BatchResult) {
         let counters = &self.core.counters;
         counters.written.fetch_add(written.requests as u64, Ordering::Relaxed);
         counters.duplicates.fetch_add(written.duplicates as u64, Ordering::Relaxed);
@@ -149,7 +149,7 @@ impl Desk {
         Ok(())
     }
 
-    fn remember(&mut self, events: &Arc<Vec<Event>>) {
+    fn remember(&mut self, events: &Arc<Vec<LedgerEvent>>) {
         if self.core.eye.is_none() || events.is_empty() {
             return;
         }
@@ -165,10 +165,10 @@ impl Desk {
         }
     }
 
-    fn replay(&mut self, done: &mut Done, mut replay: Replay) -> Result<(), StoreError> {
+    fn replay(&mut self, done: &mut WorkResult, mut replay: Replay) -> Result<(), StoreError> {
         let core = Arc::clone(&self.core);
         let stepped = self.writer().and_then(|writer| replay.step(&core, writer));
-        let Stepped { events, written, step } = match stepped {
+        let ReplayStep { events, written, step } = match stepped {
             Ok(stepped) => stepped,
             Err(error) => {
                 done.again = Some(Work::Replay(replay));
@@ -180,13 +180,13 @@ impl Desk {
         core.counters.replayed.fetch_add(written.requests as u64, Ordering::Relaxed);
         // Rows that were there already don't prove that others can be written.
         done.proved = written.requests > 0;
-        if step == Step::More {
+        if step == JobProgress::More {
             done.again = Some(Work::Replay(replay));
         }
         Ok(())
     }
 
-    fn job(&mut self, done: &mut Done, job: Job) -> Result<(), StoreError> {
+    fn job(&mut self, done: &mut WorkResult, job: LedgerJob) -> Result<(), StoreError> {
         let core = Arc::clone(&self.core);
         let stepped = match self.writer() {
             Ok(writer) => job.step(writer, &core),

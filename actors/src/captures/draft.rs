@@ -1,9 +1,9 @@
 //! A request that is being kept, on its way to the thread.
 
-use super::kept::{Capture, Head, Side, Which};
+use super::capture::{Capture, CaptureHead, CaptureSelection, CapturedBody};
 use crossbeam_channel::{Sender, TrySendError};
 use llm_manager_ledger::{Micros, RequestRow};
-use llm_manager_policy::capture::Bounds;
+use llm_manager_policy::capture::CaptureBounds;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -13,18 +13,18 @@ use tokio::sync::oneshot;
 pub(super) const HELD: usize = 64 << 20;
 
 /// What the thread is told.
-pub(super) enum Order {
-    Keep(Box<Draft>),
+pub(super) enum CaptureCommand {
+    Keep(Box<CaptureDraft>),
     Read(String, Option<Micros>, oneshot::Sender<Option<Capture>>),
     Known(HashSet<(String, Micros)>, oneshot::Sender<HashSet<(String, Micros)>>),
-    Forget(Which, oneshot::Sender<usize>),
-    Bounds(Bounds),
+    Forget(CaptureSelection, oneshot::Sender<usize>),
+    Bounds(CaptureBounds),
     Mark(oneshot::Sender<()>),
 }
 
 /// What is counted.
 #[derive(Default)]
-pub(super) struct Shared {
+pub(super) struct CaptureCounters {
     pub(super) body_bytes: AtomicUsize,
     pub(super) held: AtomicUsize,
     pub(super) missed: AtomicU64,
@@ -32,7 +32,7 @@ pub(super) struct Shared {
     pub(super) bytes: AtomicU64,
 }
 
-impl Shared {
+impl CaptureCounters {
     pub(super) fn miss(&self, why: &str) {
         let missed = self.missed.fetch_add(1, Ordering::Relaxed) + 1;
         // One line for the first, then one for each doubling.
@@ -43,23 +43,23 @@ impl Shared {
 }
 
 /// A request that is being kept.
-pub struct Draft {
-    pub(super) orders: Sender<Order>,
-    pub(super) shared: Arc<Shared>,
+pub struct CaptureDraft {
+    pub(super) orders: Sender<CaptureCommand>,
+    pub(super) shared: Arc<CaptureCounters>,
     limit: usize,
     /// Bytes that were counted for it.
     held: usize,
-    pub(super) head: Head,
+    pub(super) head: CaptureHead,
     pub(super) request: Vec<u8>,
     pub(super) answer: Vec<u8>,
 }
 
-impl Draft {
+impl CaptureDraft {
     /// Begins to keep a request; `None`: there is no memory for it now.
     pub(super) fn begin(
-        orders: &Sender<Order>,
-        shared: &Arc<Shared>,
-        head: Head,
+        orders: &Sender<CaptureCommand>,
+        shared: &Arc<CaptureCounters>,
+        head: CaptureHead,
         body: &[u8],
     ) -> Option<Box<Self>> {
         let limit = shared.body_bytes.load(Ordering::Relaxed);
@@ -90,7 +90,7 @@ impl Draft {
     /// The backend answers; the request may have gone to another one before.
     pub fn answered(&mut self, headers: Vec<(String, String)>) {
         self.answer.clear();
-        self.head.answer = Side { headers, ..Side::default() };
+        self.head.answer = CapturedBody { headers, ..CapturedBody::default() };
     }
 
     /// More of the backend's answer.
@@ -116,15 +116,17 @@ impl Draft {
         self.head.outcome = row.outcome.text().into_owned();
         self.head.error.clone_from(&row.error);
         let orders = self.orders.clone();
-        if let Err(TrySendError::Full(Order::Keep(draft)) | TrySendError::Disconnected(Order::Keep(draft))) =
-            orders.try_send(Order::Keep(self))
+        if let Err(
+            TrySendError::Full(CaptureCommand::Keep(draft))
+            | TrySendError::Disconnected(CaptureCommand::Keep(draft)),
+        ) = orders.try_send(CaptureCommand::Keep(self))
         {
             draft.shared.miss("the disk does not keep up");
         }
     }
 }
 
-impl Drop for Draft {
+impl Drop for CaptureDraft {
     fn drop(&mut self) {
         self.shared.held.fetch_sub(self.held, Ordering::Relaxed);
     }

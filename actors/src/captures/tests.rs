@@ -7,17 +7,22 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use tempfile::TempDir;
 
-fn bounds() -> Bounds {
-    Bounds { body_bytes: 1000, total_bytes: 1 << 20, keep: Duration::from_secs(3600) }
+fn bounds() -> CaptureBounds {
+    CaptureBounds { body_bytes: 1000, total_bytes: 1 << 20, keep: Duration::from_secs(3600) }
 }
 
-fn start(dir: &TempDir, bounds: Bounds) -> Captures {
+fn start(dir: &TempDir, bounds: CaptureBounds) -> Captures {
     let mask = Mask::new(["sk-of-the-file".to_owned()]).unwrap();
     Captures::start(dir.path().join("captures"), bounds, Arc::new(mask)).unwrap()
 }
 
 fn keep(captures: &Captures, id: &str, model: &str, body: &[u8], answer: &[&[u8]]) -> Micros {
-    let head = Head { request_id: id.into(), model: model.into(), started_us: now_us(), ..Head::default() };
+    let head = CaptureHead {
+        request_id: id.into(),
+        model: model.into(),
+        started_us: now_us(),
+        ..CaptureHead::default()
+    };
     let started = head.started_us;
     let mut draft = captures.begin(head, body).unwrap();
     draft.answered(vec![("content-type".into(), "text/plain".into())]);
@@ -70,8 +75,8 @@ fn what_was_sent_is_read_again_also_by_the_next_manager() {
         assert_eq!(next.read("a", Some(first)).await.unwrap().unwrap().request, b"one");
         assert_eq!((next.status().files, files(dir.path())), (2, 3));
         keep(&next, "c", "m", b"three", &[]);
-        assert_eq!(next.forget(Which::Request("a".into())).await, Ok(2));
-        assert_eq!(next.forget(Which::Models(vec!["x".into(), "m".into()])).await, Ok(1));
+        assert_eq!(next.forget(CaptureSelection::Request("a".into())).await, Ok(2));
+        assert_eq!(next.forget(CaptureSelection::Models(vec!["x".into(), "m".into()])).await, Ok(1));
         assert_eq!((files(dir.path()), next.status().bytes), (1, 0));
     });
 }
@@ -89,13 +94,13 @@ fn bodies_have_bounds_and_the_oldest_go() {
             keep(&captures, &format!("b{number}"), "m", &[b'x'; 900], &[]);
         }
         captures.drain().await.unwrap();
-        captures.reconfigure(Bounds { total_bytes: 10_000, ..bounds() }).await;
+        captures.reconfigure(CaptureBounds { total_bytes: 10_000, ..bounds() }).await;
         captures.drain().await.unwrap();
         let status = captures.status();
         assert!(status.bytes <= 10_000 && status.files < 12 && status.files > 5, "{status:?}");
         assert_eq!(captures.read("b0", None).await.unwrap(), None);
         assert!(captures.read("b19", None).await.unwrap().is_some());
-        captures.reconfigure(Bounds { keep: Duration::from_millis(1), ..bounds() }).await;
+        captures.reconfigure(CaptureBounds { keep: Duration::from_millis(1), ..bounds() }).await;
         while captures.status().files > 0 {
             actix_rt::time::sleep(Duration::from_millis(5)).await;
         }
@@ -107,8 +112,9 @@ fn bodies_have_bounds_and_the_oldest_go() {
 fn memory_has_bounds_and_what_is_missed_is_counted() {
     let dir = TempDir::new().unwrap();
     run(async {
-        let captures = start(&dir, Bounds { body_bytes: HELD, ..bounds() });
-        let head = |id: &str| Head { request_id: id.into(), started_us: now_us(), ..Head::default() };
+        let captures = start(&dir, CaptureBounds { body_bytes: HELD, ..bounds() });
+        let head =
+            |id: &str| CaptureHead { request_id: id.into(), started_us: now_us(), ..CaptureHead::default() };
         let large = captures.begin(head("large"), &vec![b'x'; HELD - 100]).unwrap();
         assert!(captures.begin(head("second"), &[b'x'; 200]).is_none());
         let mut small = captures.begin(head("small"), &[b'x'; 50]).unwrap();

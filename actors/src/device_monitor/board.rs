@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use llm_manager_devices::sampler::Sampler;
-use llm_manager_devices::{Registry, Snapshot, Source};
+use llm_manager_devices::{PluginFactory, Registry, Snapshot};
 use tokio::sync::watch;
 
 /// How often to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pace {
+pub enum PollRate {
     /// Something runs, or someone watches.
     Fast,
     /// Nothing does.
@@ -20,32 +20,32 @@ pub enum Pace {
 
 /// How the monitor works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct MonitorSettings {
     /// False: no plugin is ever asked, and there are no devices (`Disable_GPU_monitoring`).
     pub enabled: bool,
-    /// Between two looks at [`Pace::Fast`]. Shorter costs processor time, longer shows what happens late.
+    /// Between two looks at [`PollRate::Fast`]. Shorter costs processor time, longer shows what happens late.
     pub fast: Duration,
-    /// Between two looks at [`Pace::Slow`].
+    /// Between two looks at [`PollRate::Slow`].
     pub slow: Duration,
 }
 
-impl Default for Settings {
+impl Default for MonitorSettings {
     fn default() -> Self {
         Self { enabled: true, fast: Duration::from_secs(1), slow: Duration::from_secs(10) }
     }
 }
 
 /// Someone watches: while this is held, the pace is fast.
-pub struct Attention(Arc<Board>);
+pub struct FastPolling(Arc<Board>);
 
-impl Attention {
+impl FastPolling {
     pub(super) fn pay(board: &Arc<Board>) -> Self {
         board.attentive.fetch_add(1, Ordering::AcqRel);
         Self(Arc::clone(board))
     }
 }
 
-impl Drop for Attention {
+impl Drop for FastPolling {
     fn drop(&mut self) {
         // The next tick sees it.
         self.0.attentive.fetch_sub(1, Ordering::AcqRel);
@@ -54,7 +54,7 @@ impl Drop for Attention {
 
 /// The board itself.
 pub(super) struct Board {
-    settings: Settings,
+    settings: MonitorSettings,
     samplers: ArcSwap<Vec<Arc<Sampler>>>,
     pub(super) snapshots: watch::Sender<Arc<Snapshot>>,
     pub(super) fast: AtomicBool,
@@ -64,7 +64,7 @@ pub(super) struct Board {
 
 impl Board {
     /// Starts a thread per plugin, none if the monitor isn't enabled.
-    pub(super) fn new(settings: Settings, registry: Registry) -> Self {
+    pub(super) fn new(settings: MonitorSettings, registry: Registry) -> Self {
         let sources = if settings.enabled { registry.sources } else { Vec::new() };
         let (snapshots, _) = watch::channel(Arc::new(Snapshot::empty()));
         Self {
@@ -83,9 +83,9 @@ impl Board {
         self.snapshots.borrow().clone()
     }
 
-    pub(super) fn pace(&self) -> Pace {
+    pub(super) fn pace(&self) -> PollRate {
         let fast = self.fast.load(Ordering::Acquire) || self.attentive.load(Ordering::Acquire) > 0;
-        if fast { Pace::Fast } else { Pace::Slow }
+        if fast { PollRate::Fast } else { PollRate::Slow }
     }
 
     pub(super) fn samplers(&self) -> Arc<Vec<Arc<Sampler>>> {
@@ -93,7 +93,11 @@ impl Board {
     }
 
     /// Others from now on; answers those that are left out, which are still at work.
-    pub(super) fn replace(&self, keep: impl Fn(&Sampler) -> bool, more: Vec<Source>) -> Vec<Arc<Sampler>> {
+    pub(super) fn replace(
+        &self,
+        keep: impl Fn(&Sampler) -> bool,
+        more: Vec<PluginFactory>,
+    ) -> Vec<Arc<Sampler>> {
         let more = if self.settings.enabled { more } else { Vec::new() };
         let (mut kept, left): (Vec<_>, Vec<_>) = self.samplers().iter().cloned().partition(|one| keep(one));
         kept.extend(more.into_iter().map(|source| Arc::new(Sampler::start(source))));
@@ -108,8 +112,8 @@ impl Board {
 
     pub(super) fn interval(&self) -> Duration {
         match self.pace() {
-            Pace::Fast => self.settings.fast,
-            Pace::Slow => self.settings.slow,
+            PollRate::Fast => self.settings.fast,
+            PollRate::Slow => self.settings.slow,
         }
     }
 

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::board::{Attention, Board, Pace, Settings};
+use super::board::{Board, FastPolling, MonitorSettings, PollRate};
 use super::{DeviceMonitor, Hurry, LookAt, Replaced, SampleNow};
-use crate::live::{Live, tell};
+use crate::actor_ref::{ActorRef, tell};
 use crate::supervisor::{Child, ChildSpec};
 use llm_manager_devices::sampler::Sampler;
-use llm_manager_devices::{Registry, Snapshot, Source};
+use llm_manager_devices::{PluginFactory, Registry, Snapshot};
 
 /// SIGKILL needs no time, unless a driver holds the process in the kernel.
 const STOP_LIMIT: Duration = Duration::from_secs(1);
@@ -20,13 +20,13 @@ const STOP_LIMIT: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct Devices {
     board: Arc<Board>,
-    live: Live<DeviceMonitor>,
+    live: ActorRef<DeviceMonitor>,
 }
 
 impl Devices {
     /// Starts a thread per plugin, none if the monitor isn't enabled. The actor is started by its supervisor.
-    pub fn new(settings: Settings, registry: Registry) -> Self {
-        Self { board: Arc::new(Board::new(settings, registry)), live: Live::new() }
+    pub fn new(settings: MonitorSettings, registry: Registry) -> Self {
+        Self { board: Arc::new(Board::new(settings, registry)), live: ActorRef::new() }
     }
 
     /// The child of the supervision tree that keeps the snapshots coming.
@@ -42,7 +42,7 @@ impl Devices {
     }
 
     /// The actor, wherever it is now.
-    pub fn live(&self) -> &Live<DeviceMonitor> {
+    pub fn live(&self) -> &ActorRef<DeviceMonitor> {
         &self.live
     }
 
@@ -81,26 +81,26 @@ impl Devices {
 
     /// Looks fast while the answer is held.
     #[must_use]
-    pub fn attend(&self) -> Attention {
-        let was_slow = self.pace() == Pace::Slow;
-        let attention = Attention::pay(&self.board);
+    pub fn attend(&self) -> FastPolling {
+        let was_slow = self.pace() == PollRate::Slow;
+        let attention = FastPolling::pay(&self.board);
         if was_slow {
             self.hurry();
         }
         attention
     }
 
-    /// How fast to look when nobody holds an [`Attention`].
-    pub fn set_pace(&self, pace: Pace) {
-        let was_slow = self.pace() == Pace::Slow;
-        self.board.fast.store(pace == Pace::Fast, Ordering::Release);
-        if was_slow && pace == Pace::Fast {
+    /// How fast to look when nobody holds an [`FastPolling`].
+    pub fn set_pace(&self, pace: PollRate) {
+        let was_slow = self.pace() == PollRate::Slow;
+        self.board.fast.store(pace == PollRate::Fast, Ordering::Release);
+        if was_slow && pace == PollRate::Fast {
             self.hurry();
         }
     }
 
     /// How fast it looks.
-    pub fn pace(&self) -> Pace {
+    pub fn pace(&self) -> PollRate {
         self.board.pace()
     }
 
@@ -116,7 +116,7 @@ impl Devices {
     }
 
     /// Plugins come and go while it runs: those that `keep` names stay, `more` are started.
-    pub fn replace(&self, keep: impl Fn(&Sampler) -> bool, more: Vec<Source>) {
+    pub fn replace(&self, keep: impl Fn(&Sampler) -> bool, more: Vec<PluginFactory>) {
         let left = self.board.replace(keep, more);
         if let Some(monitor) = self.live.addr() {
             tell(&monitor, Replaced);

@@ -15,16 +15,16 @@ const POINTS: usize = 360;
 
 /// All devices at one moment, as far as their numbers change.
 #[derive(Clone, Debug)]
-pub struct Point {
+pub struct HistoryPoint {
     /// When.
     pub time: Timestamp,
     /// Those that were online.
-    pub devices: Vec<Reading>,
+    pub devices: Vec<DeviceSample>,
 }
 
 /// One device then.
 #[derive(Clone, Debug)]
-pub struct Reading {
+pub struct DeviceSample {
     /// What tells it from the others: its UUID, or else its name.
     pub id: String,
     /// Memory in use by anybody, in MiB.
@@ -39,9 +39,9 @@ pub struct Reading {
 
 /// The points; a crash of the monitor loses them.
 #[derive(Default)]
-pub(super) struct History(VecDeque<Arc<Point>>);
+pub(super) struct DeviceHistory(VecDeque<Arc<HistoryPoint>>);
 
-impl History {
+impl DeviceHistory {
     /// Takes the snapshot, if the last point is old enough. A clock that goes back begins anew.
     pub(super) fn note(&mut self, snapshot: &Snapshot) {
         let time = snapshot.taken_at;
@@ -57,16 +57,16 @@ impl History {
             self.0.pop_front();
         }
         let online = snapshot.devices.iter().filter(|device| device.online);
-        self.0.push_back(Arc::new(Point { time, devices: online.map(Reading::of).collect() }));
+        self.0.push_back(Arc::new(HistoryPoint { time, devices: online.map(DeviceSample::of).collect() }));
     }
 
     /// Oldest first.
-    pub(super) fn points(&self) -> Vec<Arc<Point>> {
+    pub(super) fn points(&self) -> Vec<Arc<HistoryPoint>> {
         self.0.iter().cloned().collect()
     }
 }
 
-impl Reading {
+impl DeviceSample {
     fn of(sample: &Sample) -> Self {
         Self {
             id: sample.uuid.as_ref().unwrap_or(&sample.name).clone(),
@@ -87,13 +87,13 @@ mod tests {
         Snapshot { taken_at, devices, ..Snapshot::empty() }
     }
 
-    fn times(history: &History) -> Vec<i64> {
+    fn times(history: &DeviceHistory) -> Vec<i64> {
         history.0.iter().map(|point| point.time.as_second() - 1_800_000_000).collect()
     }
 
     #[test]
     fn one_point_in_ten_seconds_for_an_hour() {
-        let mut history = History::default();
+        let mut history = DeviceHistory::default();
         (0..=35).for_each(|second| history.note(&at(second, vec![])));
         assert_eq!(times(&history), [0, 10, 20, 30]);
         (0..500).for_each(|n| history.note(&at(40 + 10 * n, vec![])));
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn what_is_offline_has_no_reading() {
-        let mut history = History::default();
+        let mut history = DeviceHistory::default();
         let on = Sample { name: "on".into(), online: true, power_w: Some(9.5), ..Sample::default() };
         history.note(&at(0, vec![on.clone(), Sample { name: "off".into(), ..Sample::default() }]));
         let readings = &history.0[0].devices;

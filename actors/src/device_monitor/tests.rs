@@ -6,10 +6,10 @@ use actix_rt::time::sleep;
 use llm_manager_policy::spec::DevicePluginSpec;
 
 use super::*;
+use crate::actor_ref::ActorRef;
 use crate::feeds::Feed;
-use crate::live::Live;
 use crate::supervisor::{Child, Supervisor};
-use llm_manager_devices::{DevicePlugin, Registry, Source};
+use llm_manager_devices::{DevicePlugin, PluginFactory, Registry};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -39,14 +39,14 @@ fn source(
     kind: &'static str,
     patience: Duration,
     script: impl Fn(u32) -> Result<bool, String> + Send + Sync + 'static,
-) -> (Source, Arc<AtomicU32>) {
+) -> (PluginFactory, Arc<AtomicU32>) {
     let samples = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&samples);
     let script: Arc<dyn Fn(u32) -> Result<bool, String> + Send + Sync> = Arc::new(script);
     let make = move || -> Box<dyn DevicePlugin> {
         Box::new(Scripted { kind, samples: Arc::clone(&count), script: Arc::clone(&script) })
     };
-    let mut source = Source::new(kind, kind, make);
+    let mut source = PluginFactory::new(kind, kind, make);
     source.patience = patience;
     (source, samples)
 }
@@ -83,11 +83,11 @@ struct World {
     _root: Child,
 }
 
-fn start(fast: Duration, slow: Duration, sources: Vec<Source>) -> World {
+fn start(fast: Duration, slow: Duration, sources: Vec<PluginFactory>) -> World {
     let registry = sources.into_iter().fold(Registry::new(), Registry::with);
-    let devices = Devices::new(Settings { enabled: true, fast, slow }, registry);
+    let devices = Devices::new(MonitorSettings { enabled: true, fast, slow }, registry);
     let root = Supervisor::new("", vec![devices.child_spec()], Feed::new());
-    World { _root: Child::start(root, &Live::new()), devices }
+    World { _root: Child::start(root, &ActorRef::new()), devices }
 }
 
 impl World {
@@ -133,17 +133,17 @@ async fn the_pace_is_fast_while_someone_attends_or_the_manager_says_so() {
     let so_far = world.devices.latest().sequence;
     world.until("more", |one| one.sequence >= so_far + 3).await;
     drop(second);
-    assert_eq!(world.devices.pace(), Pace::Slow);
+    assert_eq!(world.devices.pace(), PollRate::Slow);
     sleep(30 * MS).await;
     let settled = samples.load(Ordering::SeqCst);
     sleep(60 * MS).await;
     assert_eq!(samples.load(Ordering::SeqCst), settled);
 
-    world.devices.set_pace(Pace::Fast);
+    world.devices.set_pace(PollRate::Fast);
     let so_far = world.devices.latest().sequence;
     world.until("more", |one| one.sequence >= so_far + 3).await;
-    world.devices.set_pace(Pace::Slow);
-    assert_eq!(world.devices.pace(), Pace::Slow);
+    world.devices.set_pace(PollRate::Slow);
+    assert_eq!(world.devices.pace(), PollRate::Slow);
 }
 
 #[actix_rt::test]
@@ -299,10 +299,10 @@ async fn after_a_crash_the_last_snapshot_is_stale_and_the_threads_go_on() {
 #[actix_rt::test]
 async fn a_disabled_monitor_asks_nobody() {
     let (source, samples) = source("a", LONG, |_| Ok(true));
-    let settings = Settings { enabled: false, fast: MS, slow: MS };
+    let settings = MonitorSettings { enabled: false, fast: MS, slow: MS };
     let devices = Devices::new(settings, Registry::new().with(source));
     let root = Supervisor::new("", vec![devices.child_spec()], Feed::new());
-    let _root = Child::start(root, &Live::new());
+    let _root = Child::start(root, &ActorRef::new());
     let _attention = devices.attend();
     let snapshot = devices.sample_now(SampleNow::default()).await;
     assert!(snapshot.devices.is_empty() && snapshot.sequence == 0);
@@ -312,7 +312,7 @@ async fn a_disabled_monitor_asks_nobody() {
 
 #[actix_rt::test]
 async fn without_an_actor_the_newest_snapshot_is_stale() {
-    let devices = Devices::new(Settings::default(), Registry::new());
+    let devices = Devices::new(MonitorSettings::default(), Registry::new());
     assert!(devices.sample_now(SampleNow::default()).await.stale);
 }
 
@@ -324,9 +324,9 @@ async fn a_users_command_does_not_outlive_the_manager() {
     let spec = DevicePluginSpec { name: "npu".to_owned(), command: vec!["sh".into(), "-c".into(), script] };
     for dropped in [false, true] {
         let registry = Registry::new().commands(std::slice::from_ref(&spec), folder.path(), &[]);
-        let devices = Devices::new(Settings::default(), registry);
+        let devices = Devices::new(MonitorSettings::default(), registry);
         let root = Supervisor::new("", vec![devices.child_spec()], Feed::new());
-        let root = Child::start(root, &Live::new());
+        let root = Child::start(root, &ActorRef::new());
         let begun = Instant::now();
         while !file.exists() {
             assert!(begun.elapsed() < Duration::from_secs(10));

@@ -8,22 +8,22 @@ use std::cell::{Cell, RefCell};
 
 #[derive(Default)]
 struct Told {
-    wishes: RefCell<Vec<Wish>>,
-    served: RefCell<Vec<(Arc<str>, Wish)>>,
+    wishes: RefCell<Vec<ReplicaDemand>>,
+    served: RefCell<Vec<(Arc<str>, ReplicaDemand)>>,
     replicas: RefCell<Vec<Replica>>,
     prices_changed: Cell<usize>,
 }
 
-impl Desk for Told {
+impl LeadershipHost for Told {
     fn replicas(&self) -> Vec<Replica> {
         self.replicas.borrow().clone()
     }
 
-    fn wishes(&self) -> Vec<Wish> {
+    fn wishes(&self) -> Vec<ReplicaDemand> {
         self.wishes.borrow().clone()
     }
 
-    fn serve(&self, wishes: Vec<(Arc<str>, Wish)>) {
+    fn serve(&self, wishes: Vec<(Arc<str>, ReplicaDemand)>) {
         *self.served.borrow_mut() = wishes;
     }
 
@@ -50,8 +50,8 @@ impl Manager {
         let address = format!("http://{name}");
         let leadership = Leadership::new(name.to_owned(), address, location.clone(), Instant::now());
         let desk = Rc::new(Told::default());
-        let spec = leadership.child_spec(Rc::clone(&desk) as Rc<dyn Desk>);
-        let root = Child::start(Supervisor::new("", vec![spec], Feed::new()), &Live::new());
+        let spec = leadership.child_spec(Rc::clone(&desk) as Rc<dyn LeadershipHost>);
+        let root = Child::start(Supervisor::new("", vec![spec], Feed::new()), &ActorRef::new());
         Self { leadership, desk, _root: root }
     }
 
@@ -79,7 +79,7 @@ fn one_leads_hears_the_other_and_is_followed() {
             let first = Manager::start("first", &place.location);
             until("the first one leads", || first.leads() && first.leadership.may_act()).await;
             let second = Manager::start("second", &place.location);
-            let wish = Wish { name: "m".to_owned(), number: 5, waits: true };
+            let wish = ReplicaDemand { name: "m".to_owned(), number: 5, waits: true };
             second.desk.wishes.borrow_mut().push(wish.clone());
             until("its wish is heard", || !first.desk.served.borrow().is_empty()).await;
             assert_eq!(*first.desk.served.borrow(), [("second".into(), wish)]);
@@ -88,7 +88,7 @@ fn one_leads_hears_the_other_and_is_followed() {
                 port: 80,
                 job: "llm-1".to_owned(),
             };
-            let stands = llm_manager_policy::leadership::Stands::Ready(address);
+            let stands = llm_manager_policy::leadership::SharedRunState::Ready(address);
             let replica = Replica { name: "m".to_owned(), variant: "V".to_owned(), run: 7, stands };
             first.desk.replicas.borrow_mut().push(replica.clone());
             until("what it has is told", || second.leadership.standing().borrow().replica("m").is_some())

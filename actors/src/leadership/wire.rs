@@ -1,6 +1,6 @@
 //! What managers tell each other through the database, as text. What can't be read is left out: it may be a later version's.
 
-use llm_manager_policy::leadership::{Address, Replica, Stands, Wish};
+use llm_manager_policy::leadership::{Address, Replica, ReplicaDemand, SharedRunState};
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize)]
@@ -36,12 +36,14 @@ pub(super) fn replicas(replicas: &[Replica]) -> String {
             variant: replica.variant.clone(),
             run: replica.run,
             stands: match &replica.stands {
-                Stands::Ready(Address { host, port, job }) => {
+                SharedRunState::Ready(Address { host, port, job }) => {
                     StandsText::Ready { host: host.clone(), port: *port, job: job.clone() }
                 }
-                Stands::Leaving => StandsText::Leaving,
-                Stands::Coming(why) => StandsText::Coming { why: why.clone() },
-                Stands::Refused { wish, why } => StandsText::Refused { wish: *wish, why: why.clone() },
+                SharedRunState::Leaving => StandsText::Leaving,
+                SharedRunState::Coming(why) => StandsText::Coming { why: why.clone() },
+                SharedRunState::Refused { wish, why } => {
+                    StandsText::Refused { wish: *wish, why: why.clone() }
+                }
             },
         })
         .collect();
@@ -55,16 +57,16 @@ pub(super) fn read_replicas(text: &str) -> Vec<Replica> {
             variant,
             run,
             stands: match stands {
-                StandsText::Ready { host, port, job } => Stands::Ready(Address { host, port, job }),
-                StandsText::Leaving => Stands::Leaving,
-                StandsText::Coming { why } => Stands::Coming(why),
-                StandsText::Refused { wish, why } => Stands::Refused { wish, why },
+                StandsText::Ready { host, port, job } => SharedRunState::Ready(Address { host, port, job }),
+                StandsText::Leaving => SharedRunState::Leaving,
+                StandsText::Coming { why } => SharedRunState::Coming(why),
+                StandsText::Refused { wish, why } => SharedRunState::Refused { wish, why },
             },
         })
         .collect()
 }
 
-pub(super) fn wishes(wishes: &[Wish]) -> String {
+pub(super) fn wishes(wishes: &[ReplicaDemand]) -> String {
     let texts: Vec<WishText> = wishes
         .iter()
         .map(|wish| WishText { name: wish.name.clone(), number: wish.number, waits: wish.waits })
@@ -72,8 +74,8 @@ pub(super) fn wishes(wishes: &[Wish]) -> String {
     written(&texts)
 }
 
-pub(super) fn read_wishes(text: &str) -> Vec<Wish> {
-    read(text).map(|WishText { name, number, waits }| Wish { name, number, waits }).collect()
+pub(super) fn read_wishes(text: &str) -> Vec<ReplicaDemand> {
+    read(text).map(|WishText { name, number, waits }| ReplicaDemand { name, number, waits }).collect()
 }
 
 fn written<T: Serialize>(texts: &[T]) -> String {
@@ -95,17 +97,17 @@ mod tests {
         let replica = |stands| Replica { name: "m#2".to_owned(), variant: "V".to_owned(), run: 7, stands };
         let address = Address { host: "n1".to_owned(), port: 8001, job: "llm-1-m".to_owned() };
         let all = vec![
-            replica(Stands::Ready(address)),
-            replica(Stands::Leaving),
-            replica(Stands::Coming("a queue \0".to_owned())),
-            replica(Stands::Refused { wish: 3, why: "no".to_owned() }),
+            replica(SharedRunState::Ready(address)),
+            replica(SharedRunState::Leaving),
+            replica(SharedRunState::Coming("a queue \0".to_owned())),
+            replica(SharedRunState::Refused { wish: 3, why: "no".to_owned() }),
         ];
         let text = replicas(&all);
         assert!(!text.contains('\0'), "{text}");
         assert_eq!(read_replicas(&text), all);
         let newer = text.replacen("\"leaving\"", "\"dancing\"", 1);
         assert_eq!(read_replicas(&newer).len(), 3);
-        let wish = vec![Wish { name: "m".to_owned(), number: 9, waits: true }];
+        let wish = vec![ReplicaDemand { name: "m".to_owned(), number: 9, waits: true }];
         assert_eq!(read_wishes(&wishes(&wish)), wish);
         assert_eq!(read_wishes("nonsense"), []);
     }

@@ -7,14 +7,13 @@
 //! changes: `== 2026-11-29T00:36:22.123Z stdout ==`. The first line says whose log it is. A log that outgrows its share goes
 //! on in a second file and forgets the oldest: `RUN_MODEL.older.log`, then `RUN_MODEL.log`.
 
-mod disk;
+mod store;
 mod surge;
 
 use super::mask::Mask;
-pub(in crate::logs) use disk::{LOG, OLDER, files as all_files};
+pub(in crate::logs) use store::{LOG, OLDER, files as all_files};
 
-use disk::{Disk, Item};
-use llm_manager_policy::log_files::Bounds;
+use llm_manager_policy::log_files::LogBounds;
 use llm_manager_policy::system::no_thread;
 use llm_manager_process::{Keeper, Pipe};
 use std::cell::Cell;
@@ -24,6 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
+use store::{LogFileCommand, LogFileStore};
 
 /// Pieces that may wait.
 const PIECES: usize = 8192;
@@ -33,15 +33,15 @@ const BYTES: usize = 16 << 20;
 /// The way to the thread. Cheap to clone.
 #[derive(Clone)]
 pub struct LogFiles {
-    queue: SyncSender<Item>,
+    queue: SyncSender<LogFileCommand>,
     waiting: Arc<AtomicUsize>,
     folder: Arc<Path>,
 }
 
 impl LogFiles {
     /// Makes the folder and starts the thread. Blocks for a moment.
-    pub fn start(folder: &Path, bounds: Bounds, mask: Arc<Mask>) -> io::Result<Self> {
-        let disk = Disk::open(folder, bounds, mask)?;
+    pub fn start(folder: &Path, bounds: LogBounds, mask: Arc<Mask>) -> io::Result<Self> {
+        let disk = LogFileStore::open(folder, bounds, mask)?;
         let (queue, items) = sync_channel(PIECES);
         let waiting = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&waiting);
@@ -59,7 +59,7 @@ impl LogFiles {
 
     /// Begins the log of a run.
     pub fn open(&self, run: i64, model: &str, variant: &str) -> RunLog {
-        let item = Item::Open { run, model: model.to_owned(), variant: variant.to_owned() };
+        let item = LogFileCommand::Open { run, model: model.to_owned(), variant: variant.to_owned() };
         let opened = self.queue.try_send(item).is_ok();
         if !opened {
             log::warn!("models/{model}: the disk is too slow: the output of run {run} is not kept in a file");
@@ -70,7 +70,7 @@ impl LogFiles {
     /// Waits until what was handed over is written, but no longer than `limit`. Blocks.
     pub fn drain(&self, limit: Duration) {
         let (written, reached) = sync_channel(1);
-        if self.queue.try_send(Item::Mark(written)).is_ok() {
+        if self.queue.try_send(LogFileCommand::Mark(written)).is_ok() {
             // Too slow: what is left goes on being written until the program ends.
             let _ = reached.recv_timeout(limit);
         }
@@ -95,7 +95,9 @@ impl Keeper for RunLog {
         let missing = self.missing.take();
         let (run, time) = (self.run, jiff::Timestamp::now());
         let fits = waiting.fetch_add(size, Ordering::Relaxed) + size <= BYTES;
-        if !fits || self.files.queue.try_send(Item::Piece { run, pipe, time, bytes, missing }).is_err() {
+        if !fits
+            || self.files.queue.try_send(LogFileCommand::Piece { run, pipe, time, bytes, missing }).is_err()
+        {
             waiting.fetch_sub(size, Ordering::Relaxed);
             self.missing.set(missing + size as u64);
         }
@@ -105,6 +107,7 @@ impl Keeper for RunLog {
 impl Drop for RunLog {
     fn drop(&mut self) {
         // A queue that is full now leaves the file open, and that is all.
-        let _ = self.files.queue.try_send(Item::Close { run: self.run, missing: self.missing.get() });
+        let _ =
+            self.files.queue.try_send(LogFileCommand::Close { run: self.run, missing: self.missing.get() });
     }
 }

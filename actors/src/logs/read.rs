@@ -1,7 +1,7 @@
 //! Reads what was kept of the output of runs. Needs no running manager; blocks.
 
 use super::files::{LOG, OLDER, all_files};
-use super::{Entry, LogLine, LogStream};
+use super::{LogEntry, LogLine, LogStream};
 use jiff::Timestamp;
 use serde::Deserialize;
 use std::collections::{BTreeMap, VecDeque};
@@ -10,7 +10,7 @@ use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 /// Which lines.
-pub struct Wanted<'a> {
+pub struct LineFilter<'a> {
     /// The newest so many.
     pub tail: usize,
     /// Not before this moment; times of lines are true to a second.
@@ -33,7 +33,7 @@ struct Head {
 }
 
 /// The lines of one run; `None`: nothing of it is kept.
-pub fn run(folder: &Path, run: i64, wanted: &Wanted<'_>) -> io::Result<Option<Vec<Entry>>> {
+pub fn run(folder: &Path, run: i64, wanted: &LineFilter<'_>) -> io::Result<Option<Vec<LogEntry>>> {
     let Some(files) = all(folder).remove(&run) else { return Ok(None) };
     let mut lines = Lines::new(wanted);
     lines.read(&files)?;
@@ -41,7 +41,7 @@ pub fn run(folder: &Path, run: i64, wanted: &Wanted<'_>) -> io::Result<Option<Ve
 }
 
 /// The lines of all runs of a model that are kept, one run after the other.
-pub fn model(folder: &Path, model: &str, wanted: &Wanted<'_>) -> io::Result<Vec<Entry>> {
+pub fn model(folder: &Path, model: &str, wanted: &LineFilter<'_>) -> io::Result<Vec<LogEntry>> {
     let mut lines = Lines::new(wanted);
     for files in all(folder).into_values() {
         if files.newest().is_some_and(|path| is_of(path, model) && !ended_before(path, wanted.since)) {
@@ -86,15 +86,15 @@ fn ended_before(path: &Path, since: Option<Timestamp>) -> bool {
 }
 
 struct Lines<'a> {
-    wanted: &'a Wanted<'a>,
-    found: VecDeque<Entry>,
+    wanted: &'a LineFilter<'a>,
+    found: VecDeque<LogEntry>,
     seq: u64,
     time: Timestamp,
     stream: LogStream,
 }
 
 impl<'a> Lines<'a> {
-    fn new(wanted: &'a Wanted<'a>) -> Self {
+    fn new(wanted: &'a LineFilter<'a>) -> Self {
         let (time, stream) = (Timestamp::UNIX_EPOCH, LogStream::Stdout);
         Self { wanted, found: VecDeque::new(), seq: 0, time, stream }
     }
@@ -149,7 +149,7 @@ impl<'a> Lines<'a> {
         }
         if self.wanted.tail > 0 {
             let line = LogLine { time: self.time, stream: self.stream, text: text.to_owned() };
-            self.found.push_back(Entry { seq: self.seq, line });
+            self.found.push_back(LogEntry { seq: self.seq, line });
         }
     }
 }

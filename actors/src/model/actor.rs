@@ -1,15 +1,15 @@
 //! The Model actor: its state, and what it does with the messages that it hears.
 
-use super::crew::Front;
-use super::face::Face;
+use super::history::ModelHistory;
 use super::life::{CurrentRun, Life, Timer};
 use super::messages::{
-    Abandoned, Acquire, By, Cancel, KeepAlive, Line, Operate, Refused, RefusedReason, Timeouts, Verb,
-    WhoWaits,
+    Abandoned, Acquire, By, Cancel, GetWaiting, Operate, Refused, RefusedReason, SetKeepAlive, Timeouts,
+    Verb, WaitingRequests,
 };
-use super::past::Past;
-use super::status::Status;
-use super::waiters::{Order, Request, Waiters};
+use super::published::Published;
+use super::replica_link::ReplicaSet;
+use super::status::ModelStatus;
+use super::waiters::{QueuedRequest, StartRequest, Waiters};
 use crate::billing::Ledger;
 use crate::fault::Panic;
 use crate::feeds::{Feed, Happening};
@@ -17,7 +17,9 @@ use crate::memory::MemoryLink;
 use actix::{Actor, Context, Handler};
 use jiff::Timestamp;
 use llm_manager_policy::gate::Word;
-use llm_manager_policy::lifecycle::{self, Event, GONE_HERE, Limits, Phase, State, StopCause, Urgency, View};
+use llm_manager_policy::lifecycle::{
+    self, Event, GONE_HERE, Limits, Phase, State, StopCause, StopUrgency, View,
+};
 use llm_manager_policy::model_state::ModelState;
 use llm_manager_policy::parking::ParkSpec;
 use llm_manager_policy::spec::ModelSpec;
@@ -32,7 +34,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
 /// What a Model needs of the world; the same for all models but for the slot.
-pub struct Environment {
+pub struct ModelContext {
     /// Starts backends.
     pub launcher: Rc<dyn Launcher>,
     /// Told of every change.
@@ -54,9 +56,9 @@ pub struct Environment {
 
 /// The actor.
 pub struct Model {
-    pub(super) handle: Arc<Face>,
+    pub(super) handle: Arc<Published>,
     pub(super) spec: Arc<ModelSpec>,
-    pub(super) env: Environment,
+    pub(super) env: ModelContext,
     pub(super) limits: Limits,
     pub(super) state: State,
     pub(super) waiters: Waiters,
@@ -67,13 +69,13 @@ pub struct Model {
     pub(super) timer: Timer,
     /// `None`: it is stopped or failed.
     pub(super) life: Option<Life>,
-    pub(super) past: Past,
+    pub(super) past: ModelHistory,
     /// Who gave the last order.
     pub(super) ordered_by: Option<By>,
     /// Who began the present life, or will have begun the next one, as the ledger keeps it.
     pub(super) begun_by: Arc<str>,
     /// Of a model with several replicas.
-    pub(super) front: Front,
+    pub(super) front: ReplicaSet,
 }
 
 pub(super) fn limits(spec: &ModelSpec, timeouts: Timeouts) -> Limits {
@@ -99,7 +101,7 @@ fn longest(spec: &ModelSpec, limit: impl Fn(&ParkSpec) -> Duration) -> Duration 
 
 impl Model {
     /// An actor in its first phase; `handle` is what the world will see of it.
-    pub fn new(handle: Arc<Face>, env: Environment) -> Self {
+    pub fn new(handle: Arc<Published>, env: ModelContext) -> Self {
         let spec = handle.spec.load_full();
         let limits = limits(&spec, env.timeouts);
         let state = State { epoch: handle.status().epoch, ..State::new() };
@@ -115,10 +117,10 @@ impl Model {
             park_waiters: Vec::new(),
             timer: Timer::default(),
             life: None,
-            past: Past::default(),
+            past: ModelHistory::default(),
             ordered_by: None,
             begun_by: "".into(),
-            front: Front::default(),
+            front: ReplicaSet::default(),
         }
     }
 
@@ -225,7 +227,7 @@ impl Model {
             Phase::Failed { retry_at } => Some(wall + retry_at.saturating_sub(now)),
             _ => None,
         };
-        self.handle.publish(Status {
+        self.handle.publish(ModelStatus {
             state,
             since: if old.state == state { old.since } else { wall },
             moment: if old.state == state && old.epoch == self.state.epoch { old.moment } else { now },
@@ -265,7 +267,7 @@ impl Actor for Model {
         // Of a crashed one, this is known.
         self.handle.set_alive_time(self.alive_time());
         if self.spec.auto_start {
-            self.waiters.order(Order::Boot(None));
+            self.waiters.order(StartRequest::Boot(None));
             self.drive(Event::Start, ctx);
         } else {
             // Its replicas may be running.
@@ -282,7 +284,7 @@ impl Handler<Acquire> for Model {
             return;
         }
         let Acquire { answer, class, client } = acquire;
-        self.waiters.queue_up(Request { answer, class, client, since: Instant::now() });
+        self.waiters.queue_up(QueuedRequest { answer, class, client, since: Instant::now() });
         self.demand_anew();
         if matches!(self.state.phase, Phase::Parked { .. }) && !self.is_awaited() {
             // While another replica serves, nobody waits for this one: it is for the front to say who comes.
@@ -301,8 +303,8 @@ impl Handler<Operate> for Model {
         match operate.verb {
             Verb::Start | Verb::Boot => {
                 self.waiters.order(match operate.verb {
-                    Verb::Boot => Order::Boot(operate.answer),
-                    _ => Order::Operator(operate.answer),
+                    Verb::Boot => StartRequest::Boot(operate.answer),
+                    _ => StartRequest::Operator(operate.answer),
                 });
                 if !self.is_started(ctx) {
                     self.demand_anew();
@@ -310,7 +312,7 @@ impl Handler<Operate> for Model {
                 }
             }
             Verb::Restart => {
-                self.waiters.order(Order::Operator(operate.answer));
+                self.waiters.order(StartRequest::Operator(operate.answer));
                 self.drive(Event::Restart, ctx);
             }
             Verb::Park => self.park_order(operate.answer, ctx),
@@ -323,10 +325,10 @@ impl Handler<Operate> for Model {
     }
 }
 
-impl Handler<KeepAlive> for Model {
+impl Handler<SetKeepAlive> for Model {
     type Result = ();
 
-    fn handle(&mut self, KeepAlive(time): KeepAlive, ctx: &mut Context<Self>) {
+    fn handle(&mut self, SetKeepAlive(time): SetKeepAlive, ctx: &mut Context<Self>) {
         // A life that has not begun, or is over, has nothing to be kept.
         if !matches!(self.state.phase, Phase::Ready { .. }) || self.alive_time() == time {
             return;
@@ -355,7 +357,7 @@ impl Model {
         if matches!(self.state.phase, Phase::Queued { .. }) && !self.waiters.any() {
             log::info!("models/{}: no request waits for it any more", self.spec.name);
             self.ordered_by = None;
-            self.drive(Event::Stop(Urgency::Drain), ctx);
+            self.drive(Event::Stop(StopUrgency::Drain), ctx);
         } else {
             self.demand_anew();
         }
@@ -366,11 +368,11 @@ impl Model {
     }
 }
 
-impl Handler<WhoWaits> for Model {
-    type Result = Line;
+impl Handler<GetWaiting> for Model {
+    type Result = WaitingRequests;
 
-    fn handle(&mut self, _: WhoWaits, _: &mut Context<Self>) -> Line {
-        Line(self.waiters.list())
+    fn handle(&mut self, _: GetWaiting, _: &mut Context<Self>) -> WaitingRequests {
+        WaitingRequests(self.waiters.list())
     }
 }
 

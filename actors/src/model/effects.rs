@@ -1,9 +1,9 @@
 //! Carries out what the lifecycle decides: the gate, the timer, the end of a process, those who wait.
 
 use super::actor::Model;
-use super::end::with_last_lines;
 use super::lease::BreakReason;
 use super::messages::{Refused, RefusedReason};
+use super::run_end::with_last_lines;
 use actix::{AsyncContext, Context};
 use llm_manager_policy::lifecycle::{Effect, Event, Moment, Phase, Refusal, StopCause};
 use std::sync::Arc;

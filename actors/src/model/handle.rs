@@ -1,18 +1,20 @@
 //! ModelHandle: how the rest of the program meets a model, without a lock and mostly without a message.
 
-mod shown;
+mod view;
 
 use super::actor::Model;
-use super::crew::{CrewNotice, Link};
-use super::face::{Face, Mate};
-use super::learnt::Learnt;
+use super::engine_behavior::EngineBehavior;
 use super::lease::Lease;
-use super::messages::{Abandoned, Acquire, By, Client, KeepAlive, Operate, Refused, RefusedReason, Verb};
-use super::status::Status;
+use super::messages::{
+    Abandoned, Acquire, By, Operate, Refused, RefusedReason, SetKeepAlive, Verb, WaitingClient,
+};
+use super::published::{Published, ReplicaPeer};
+use super::replica_link::{ReplicaLink, ReplicaNotice};
+use super::status::ModelStatus;
 use super::traffic::Traffic;
-use crate::live::{Live, tell};
+use crate::actor_ref::{ActorRef, tell};
 use futures_util::future::join_all;
-use llm_manager_policy::gate::Asker;
+use llm_manager_policy::gate::LeaseAsker;
 use llm_manager_policy::model_state::ModelState;
 use llm_manager_policy::spec::{Class, ModelSpec};
 use std::sync::Arc;
@@ -30,9 +32,9 @@ pub struct ModelHandle {
     /// What its clients have had.
     pub traffic: Arc<Traffic>,
     /// What their answers have taught.
-    pub learnt: Arc<Learnt>,
-    actor: Live<Model>,
-    face: Arc<Face>,
+    pub learnt: Arc<EngineBehavior>,
+    actor: ActorRef<Model>,
+    face: Arc<Published>,
     ordered: Arc<AtomicUsize>,
     waiting: Arc<AtomicUsize>,
     waiting_of_class: Arc<[AtomicUsize; Class::ALL.len()]>,
@@ -47,19 +49,19 @@ pub struct ModelHandle {
 impl ModelHandle {
     /// A handle to a model whose actor is not up yet.
     pub fn new(spec: Arc<ModelSpec>, max_waiting: usize, origin: Instant) -> Self {
-        let face = Arc::new(Face::new(Arc::clone(&spec), origin));
+        let face = Arc::new(Published::new(Arc::clone(&spec), origin));
         let mut model = Self::with_face(face, spec, max_waiting);
         model.hire(origin);
         model
     }
 
-    fn with_face(face: Arc<Face>, spec: Arc<ModelSpec>, max_waiting: usize) -> Self {
+    fn with_face(face: Arc<Published>, spec: Arc<ModelSpec>, max_waiting: usize) -> Self {
         Self {
             face,
             spec,
             traffic: Arc::default(),
             learnt: Arc::default(),
-            actor: Live::new(),
+            actor: ActorRef::new(),
             ordered: Arc::default(),
             waiting: Arc::default(),
             waiting_of_class: Arc::default(),
@@ -75,8 +77,8 @@ impl ModelHandle {
         let most = self.spec.replicas.seats();
         for position in (self.crew.len() + 1)..most {
             let spec = Arc::new(self.spec.replica(position + 1));
-            let front = Link::to(self.actor.clone());
-            let face = Face::of_replica(Arc::clone(&spec), origin, position, front, &self.face.engine);
+            let front = ReplicaLink::to(self.actor.clone());
+            let face = Published::of_replica(Arc::clone(&spec), origin, position, front, &self.face.engine);
             let replica = Self {
                 // Who waits for the model waits for each of them.
                 waiting: Arc::clone(&self.waiting),
@@ -85,9 +87,9 @@ impl ModelHandle {
             };
             self.crew.push(Arc::new(replica));
         }
-        let mate = |replica: &Arc<Self>| Mate {
+        let mate = |replica: &Arc<Self>| ReplicaPeer {
             face: Arc::clone(&replica.face),
-            link: Link::to(replica.actor.clone()),
+            link: ReplicaLink::to(replica.actor.clone()),
         };
         self.face.set_crew(self.crew.iter().map(mate).collect());
     }
@@ -160,27 +162,27 @@ impl ModelHandle {
     }
 
     /// Where its actor is found.
-    pub fn actor(&self) -> &Live<Model> {
+    pub fn actor(&self) -> &ActorRef<Model> {
         &self.actor
     }
 
     /// What its actor shows of it.
-    pub fn face(&self) -> &Arc<Face> {
+    pub fn face(&self) -> &Arc<Published> {
         &self.face
     }
 
     /// A lease without waiting, if the backend is ready and nobody is queued for it.
     pub fn try_lease(&self, class: Class) -> Option<Lease> {
         if !self.crew.is_empty() {
-            return Lease::take_least_busy(&self.face.open_doors(), Asker::Newcomer, class);
+            return Lease::take_least_busy(&self.face.open_doors(), LeaseAsker::Newcomer, class);
         }
         let door = self.face.door.load();
-        Lease::take(door.as_ref()?, Asker::Newcomer, class)
+        Lease::take(door.as_ref()?, LeaseAsker::Newcomer, class)
     }
 
     /// A lease as soon as there is one; starts the backend if need be. Dropping the future gives the
     /// place in the queue up.
-    pub async fn lease(&self, class: Class, client: Client) -> Result<Lease, Refused> {
+    pub async fn lease(&self, class: Class, client: WaitingClient) -> Result<Lease, Refused> {
         if let Some(lease) = self.try_lease(class) {
             return Ok(lease);
         }
@@ -245,7 +247,7 @@ impl ModelHandle {
     /// Its place is about to go: this replica ends when its running answers have ended, and whoever comes meanwhile waits.
     pub fn retire(&self) {
         if let Some(addr) = self.actor.addr() {
-            tell(&addr, CrewNotice::Retire);
+            tell(&addr, ReplicaNotice::Retire);
         }
     }
 
@@ -255,7 +257,7 @@ impl ModelHandle {
         for replica in std::iter::once(self).chain(self.crew.iter().map(|replica| &**replica)) {
             // Without an actor there is no run.
             if let Some(addr) = replica.actor.addr() {
-                tell(&addr, KeepAlive(time));
+                tell(&addr, SetKeepAlive(time));
             }
         }
     }
@@ -264,14 +266,14 @@ impl ModelHandle {
     pub fn actor_crashed(&self, cause: &str, comes_again: bool) {
         self.actor.set(None);
         let what = if comes_again { "is being restarted" } else { "was given up" };
-        self.face.publish(Status {
+        self.face.publish(ModelStatus {
             // The next actor goes on counting, so that no life is taken for one of this actor's.
             epoch: self.face.status().epoch,
             last_error: Some(format!("the model's actor {cause} and {what}").into()),
-            ..if comes_again { Status::stopped() } else { Status::failed() }
+            ..if comes_again { ModelStatus::stopped() } else { ModelStatus::failed() }
         });
         if let Some((_, front)) = self.face.front() {
-            front.tell(CrewNotice::Changed);
+            front.tell(ReplicaNotice::Changed);
         }
     }
 

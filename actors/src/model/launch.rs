@@ -1,15 +1,15 @@
 //! The launch of a backend, until its door opens.
 
 use super::actor::Model;
-use super::lease::{Door, Way};
+use super::lease::{BackendRoute, RunGate};
 use super::life::{CurrentRun, Process, Serving};
-use super::trace::Trace;
+use super::start_trace::StartTrace;
 use crate::billing::{self, RunStart};
 use actix::{Context, StreamHandler};
 use jiff::Timestamp;
 use llm_manager_policy::lifecycle::Event;
 use llm_manager_policy::spec::{Place, VariantSpec};
-use llm_manager_policy::visible;
+use llm_manager_policy::visible_devices;
 use llm_manager_process::{LaunchError, LaunchOrder, Run};
 use std::sync::Arc;
 
@@ -44,11 +44,11 @@ impl Model {
             served_name: None,
             manager_there: false,
             state_there: None,
-            trace: Trace {
+            trace: StartTrace {
                 placed: Some(Timestamp::now()),
                 victims_gone: life.grant.made_room.and_then(|room| self.wall_time(room.victims_gone)),
                 memory_free: life.grant.made_room.and_then(|room| self.wall_time(room.memory_free)),
-                ..Trace::of(life.queued_at)
+                ..StartTrace::of(life.queued_at)
             },
             traced: false,
         };
@@ -131,7 +131,7 @@ impl Model {
         if let Some(books) = &mut run.books {
             books.ready();
         }
-        let way = Way {
+        let way = BackendRoute {
             endpoint,
             epoch,
             variant: Arc::clone(&run.variant),
@@ -144,7 +144,7 @@ impl Model {
         self.handle.last_start.store(Some(Arc::new((epoch, took_off))));
         self.past.forgive();
         self.tell_of_change();
-        let door = Door::new(way, self.spec.max_concurrency, self.handle.origin);
+        let door = RunGate::new(way, self.spec.max_concurrency, self.handle.origin);
         if self.handle.front().is_some() {
             // Nobody overtakes those in its front's line before the front has looked.
             door.gate.watch(true);
@@ -153,7 +153,7 @@ impl Model {
         self.serve_at(door, ctx);
     }
 
-    fn serve_at(&mut self, door: Door, ctx: &mut Context<Self>) {
+    fn serve_at(&mut self, door: RunGate, ctx: &mut Context<Self>) {
         let serving = Serving::new(&self.handle, door);
         let watched = Arc::downgrade(&serving.door);
         if let Some(life) = &mut self.life {
@@ -183,5 +183,5 @@ impl StreamHandler<Freed> for Model {
 
 /// The variant's own variables go before the scheduler's.
 fn environment(visible: &[(String, String)], variant: &VariantSpec) -> Vec<(String, String)> {
-    visible::beside(visible, &variant.env).chain(variant.env.clone()).collect()
+    visible_devices::beside(visible, &variant.env).chain(variant.env.clone()).collect()
 }

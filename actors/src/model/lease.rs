@@ -1,13 +1,13 @@
 //! Lease: the right to send one request to a ready backend, given back when it is dropped.
 
-use super::trace::Trace;
+use super::start_trace::StartTrace;
 use super::users::Users;
 use llm_manager_policy::arrivals::Arrivals;
-use llm_manager_policy::gate::{Asker, Gate};
-use llm_manager_policy::liveness::{Health, Sign, Verdict};
+use llm_manager_policy::gate::{Gate, LeaseAsker};
+use llm_manager_policy::liveness::{Liveness, LivenessCounter, LivenessSignal};
 use llm_manager_policy::replicas::least_busy;
 use llm_manager_policy::spec::{Class, Routes};
-use llm_manager_process::Endpoint;
+use llm_manager_process::BackendAddress;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -29,11 +29,11 @@ pub enum BreakReason {
 }
 
 /// The gate of one run of a backend, with all that a request must know to go through it.
-pub(super) struct Door {
+pub(super) struct RunGate {
     pub(super) gate: Gate,
     /// Fires when a lease comes back while the gate is watched; several at once count as one.
     pub(super) freed: Notify,
-    way: Way,
+    way: BackendRoute,
     /// Connections that are opened to it.
     arrivals: Arrivals,
     origin: Instant,
@@ -43,7 +43,7 @@ pub(super) struct Door {
     first_byte_us: AtomicU64,
     /// Fires at that.
     pub(super) answered: Notify,
-    health: Health,
+    health: LivenessCounter,
     /// No doubt is left: it hangs.
     pub(super) hung: AtomicBool,
     /// The server elsewhere says that it serves nobody now.
@@ -62,27 +62,27 @@ pub(super) struct Door {
 
 /// Where a request finds the backend of one run, and how it is asked.
 #[derive(Debug)]
-pub(super) struct Way {
-    pub(super) endpoint: Arc<Endpoint>,
+pub(super) struct BackendRoute {
+    pub(super) endpoint: Arc<BackendAddress>,
     pub(super) epoch: u64,
     pub(super) variant: Arc<str>,
     pub(super) run_id: Option<i64>,
     /// See `Lease::took_off`.
     pub(super) took_off: Option<Duration>,
     /// See `Lease::start`.
-    pub(super) start: Option<Trace>,
+    pub(super) start: Option<StartTrace>,
     /// See `Lease::served_name`.
     pub(super) served_name: Option<Arc<str>>,
     /// See `Lease::routes`.
     pub(super) routes: Option<Arc<Routes>>,
 }
 
-impl Door {
-    pub(super) fn endpoint(&self) -> &Arc<Endpoint> {
+impl RunGate {
+    pub(super) fn endpoint(&self) -> &Arc<BackendAddress> {
         &self.way.endpoint
     }
 
-    pub(super) fn new(way: Way, limit: Option<u32>, origin: Instant) -> Self {
+    pub(super) fn new(way: BackendRoute, limit: Option<u32>, origin: Instant) -> Self {
         let door = Self {
             gate: Gate::new(limit.unwrap_or(u32::MAX)),
             freed: Notify::new(),
@@ -93,7 +93,7 @@ impl Door {
             users: Users::default(),
             first_byte_us: AtomicU64::new(0),
             answered: Notify::new(),
-            health: Health::default(),
+            health: LivenessCounter::default(),
             hung: AtomicBool::new(false),
             away: AtomicBool::new(false),
             unwell: Notify::new(),
@@ -147,7 +147,7 @@ impl Door {
 }
 
 /// Whether another model waits for the memory of a run.
-pub struct MemoryWanted(Arc<Door>);
+pub struct MemoryWanted(Arc<RunGate>);
 
 impl MemoryWanted {
     /// True from the moment at which the run was asked to yield.
@@ -158,7 +158,7 @@ impl MemoryWanted {
 
 /// One run of a backend. It holds nothing: connections to it may be kept without a lease.
 #[derive(Clone)]
-pub struct Backend(Arc<Door>);
+pub struct Backend(Arc<RunGate>);
 
 impl fmt::Debug for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -169,9 +169,9 @@ impl fmt::Debug for Backend {
 impl Backend {
     /// A backend that is always there, for tests.
     #[doc(hidden)]
-    pub fn at(endpoint: Endpoint) -> Self {
+    pub fn at(endpoint: BackendAddress) -> Self {
         let endpoint = Arc::new(endpoint);
-        let way = Way {
+        let way = BackendRoute {
             endpoint,
             epoch: 0,
             variant: Arc::from(""),
@@ -181,11 +181,11 @@ impl Backend {
             served_name: None,
             routes: None,
         };
-        Self(Arc::new(Door::new(way, None, Instant::now())))
+        Self(Arc::new(RunGate::new(way, None, Instant::now())))
     }
 
     /// Where it is reached.
-    pub fn endpoint(&self) -> &Arc<Endpoint> {
+    pub fn endpoint(&self) -> &Arc<BackendAddress> {
         &self.0.way.endpoint
     }
 
@@ -208,12 +208,12 @@ impl Backend {
 
 /// The right to send one request.
 pub struct Lease {
-    door: Arc<Door>,
+    door: Arc<RunGate>,
     class: Class,
 }
 
 impl Lease {
-    pub(super) fn take(door: &Arc<Door>, asker: Asker, class: Class) -> Option<Self> {
+    pub(super) fn take(door: &Arc<RunGate>, asker: LeaseAsker, class: Class) -> Option<Self> {
         door.gate.acquire(asker).then(|| {
             door.users.enter(class);
             Self { door: Arc::clone(door), class }
@@ -221,7 +221,7 @@ impl Lease {
     }
 
     /// One of the least busy of these, and of the next if that is full meanwhile.
-    pub(super) fn take_least_busy(doors: &[Arc<Door>], asker: Asker, class: Class) -> Option<Self> {
+    pub(super) fn take_least_busy(doors: &[Arc<RunGate>], asker: LeaseAsker, class: Class) -> Option<Self> {
         if let [door] = doors {
             return Self::take(door, asker, class);
         }
@@ -236,7 +236,7 @@ impl Lease {
     }
 
     /// Where the backend is reached.
-    pub fn endpoint(&self) -> &Arc<Endpoint> {
+    pub fn endpoint(&self) -> &Arc<BackendAddress> {
         &self.door.way.endpoint
     }
 
@@ -246,7 +246,7 @@ impl Lease {
     }
 
     /// When its start got how far.
-    pub fn start(&self) -> Option<Trace> {
+    pub fn start(&self) -> Option<StartTrace> {
         self.door.way.start
     }
 
@@ -278,7 +278,7 @@ impl Lease {
 
     /// The head of an answer with this status has come. The time of the first of a run is noted.
     pub fn answered(&self, status: u16) {
-        self.note(Sign::of_status(status));
+        self.note(LivenessSignal::of_status(status));
         let first = &self.door.first_byte_us;
         if first.load(Ordering::Relaxed) == 0 {
             let now = self.door.now_us().max(1);
@@ -289,11 +289,11 @@ impl Lease {
     }
 
     /// What became of the request, where it was no answer.
-    pub fn note(&self, sign: Sign) {
+    pub fn note(&self, sign: LivenessSignal) {
         let door = &self.door;
         let verdict = door.health.note(sign);
-        if verdict > Verdict::Well {
-            door.hung.fetch_or(verdict == Verdict::Hung, Ordering::AcqRel);
+        if verdict > Liveness::Well {
+            door.hung.fetch_or(verdict == Liveness::Hung, Ordering::AcqRel);
             door.unwell.notify_one();
         }
     }

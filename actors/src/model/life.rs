@@ -4,17 +4,17 @@
 //! closed, what was spawned for it is cancelled. So a crash of the actor is an end like any other, and the next life begins
 //! with nothing of the former one, because it is another value. What outlives a life is in `past`.
 
-use super::face::Face;
-use super::lease::{BreakReason, Door};
-use super::trace::Trace;
+use super::lease::{BreakReason, RunGate};
+use super::published::Published;
+use super::start_trace::StartTrace;
 use crate::billing;
 use crate::memory::Holding;
-use crate::probe::There;
+use crate::probe::RemoteModel;
 use actix::SpawnHandle;
 use jiff::Timestamp;
 use llm_manager_policy::ending::{EndCause, Signs};
 use llm_manager_policy::gate::Word;
-use llm_manager_policy::placement::Urgency;
+use llm_manager_policy::placement::DemandPriority;
 use llm_manager_policy::queue::MadeRoom;
 use llm_manager_process::Run;
 use std::ops::Deref;
@@ -30,11 +30,11 @@ pub(super) struct Timer(pub(super) Option<SpawnHandle>);
 pub(super) struct Life {
     pub(super) serving: Option<Serving>,
     pub(super) run: Option<CurrentRun>,
-    pub(super) ties: Ties,
+    pub(super) ties: LifeScope,
     pub(super) epoch: u64,
     pub(super) grant: Grant,
     /// For whom memory was last demanded.
-    pub(super) urgency: Urgency,
+    pub(super) urgency: DemandPriority,
     /// When it was first wanted.
     pub(super) queued_at: Timestamp,
     /// It has had a process.
@@ -53,15 +53,15 @@ pub(super) struct Life {
     pub(super) leaving: Option<bool>,
     /// A client's wish for how long it stays without a lease.
     pub(super) kept_for: Option<Option<Duration>>,
-    pub(super) sleep: Sleep,
+    pub(super) sleep: SleepState,
 }
 
 impl Life {
-    pub(super) fn new(epoch: u64, urgency: Urgency) -> Self {
+    pub(super) fn new(epoch: u64, urgency: DemandPriority) -> Self {
         Self {
             serving: None,
             run: None,
-            ties: Ties::default(),
+            ties: LifeScope::default(),
             epoch,
             grant: Grant::default(),
             urgency,
@@ -74,7 +74,7 @@ impl Life {
             evicted_for: None,
             leaving: None,
             kept_for: None,
-            sleep: Sleep::default(),
+            sleep: SleepState::default(),
         }
     }
 
@@ -91,15 +91,15 @@ impl Life {
 /// What ties the work that is spawned for a life to that life. It isn't a list of `SpawnHandle`s, for those can only be
 /// cancelled by somebody who has the actor's context, and a drop has none.
 #[derive(Default)]
-pub(super) struct Ties(CancellationToken);
+pub(super) struct LifeScope(CancellationToken);
 
-impl Ties {
+impl LifeScope {
     pub(super) fn token(&self) -> CancellationToken {
         self.0.clone()
     }
 }
 
-impl Drop for Ties {
+impl Drop for LifeScope {
     fn drop(&mut self) {
         self.0.cancel();
     }
@@ -107,8 +107,8 @@ impl Drop for Ties {
 
 /// The door of a backend that serves, or has, for as long as the world may know it.
 pub(super) struct Serving {
-    face: Arc<Face>,
-    pub(super) door: Arc<Door>,
+    face: Arc<Published>,
+    pub(super) door: Arc<RunGate>,
     /// What the gate was when it was last looked at.
     pub(super) seen: Word,
     /// It is being asked whether it still serves.
@@ -117,7 +117,7 @@ pub(super) struct Serving {
 
 impl Serving {
     /// Shows the door to the world.
-    pub(super) fn new(face: &Arc<Face>, door: Door) -> Self {
+    pub(super) fn new(face: &Arc<Published>, door: RunGate) -> Self {
         let door = Arc::new(door);
         face.door.store(Some(Arc::clone(&door)));
         Self { face: Arc::clone(face), door, seen: Word::CLOSED, checking: false }
@@ -135,12 +135,12 @@ impl Drop for Serving {
 
 /// A run of a launcher, whose processes the world may count as long as it is here.
 pub(super) struct Process {
-    face: Arc<Face>,
+    face: Arc<Published>,
     run: Box<dyn Run>,
 }
 
 impl Process {
-    pub(super) fn new(face: &Arc<Face>, run: Box<dyn Run>) -> Self {
+    pub(super) fn new(face: &Arc<Published>, run: Box<dyn Run>) -> Self {
         face.members.store(Some(Arc::new(run.members())));
         Self { face: Arc::clone(face), run }
     }
@@ -190,8 +190,8 @@ pub(super) struct CurrentRun {
     /// It is another manager, which can say what its model does.
     pub(super) manager_there: bool,
     /// What it says, while requests wait for it.
-    pub(super) state_there: Option<There>,
-    pub(super) trace: Trace,
+    pub(super) state_there: Option<RemoteModel>,
+    pub(super) trace: StartTrace,
     /// The trace is in the log.
     pub(super) traced: bool,
 }
@@ -220,7 +220,7 @@ pub(super) struct Grant {
 
 /// How a life sleeps.
 #[derive(Default)]
-pub(super) struct Sleep {
+pub(super) struct SleepState {
     /// Counts its wakes.
     pub(super) turn: u64,
     /// When it was last begun to be sent to sleep, or woken.
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn what_was_spawned_for_a_life_ends_with_it() {
-        let life = Life::new(1, Urgency::default());
+        let life = Life::new(1, DemandPriority::default());
         let tie = life.ties.token();
         assert!(!tie.is_cancelled());
         drop(life);

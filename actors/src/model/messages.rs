@@ -2,7 +2,7 @@
 
 use super::lease::Lease;
 use actix::{Message, MessageResponse};
-use llm_manager_policy::lifecycle::Urgency;
+use llm_manager_policy::lifecycle::StopUrgency;
 use llm_manager_policy::spec::{Class, ModelSpec};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,12 +17,12 @@ pub(super) struct Acquire {
     /// When its turn comes.
     pub(super) class: Class,
     /// Whose it is.
-    pub(super) client: Client,
+    pub(super) client: WaitingClient,
 }
 
 /// A request as people are told of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Client {
+pub struct WaitingClient {
     pub id: Arc<str>,
     /// The name of its key; empty: none is wanted.
     pub api_key: Arc<str>,
@@ -32,18 +32,18 @@ pub struct Client {
 
 /// Who waits for a model, in the order in which they are served.
 #[derive(Message)]
-#[rtype(result = "Line")]
-pub struct WhoWaits;
+#[rtype(result = "WaitingRequests")]
+pub struct GetWaiting;
 
 /// Those who wait, the first in line first.
 #[derive(Debug, Default, MessageResponse)]
-pub struct Line(pub Vec<Waiting>);
+pub struct WaitingRequests(pub Vec<WaitingRequest>);
 
 /// A request that waits.
 #[derive(Clone, Debug)]
-pub struct Waiting {
+pub struct WaitingRequest {
     /// Whose it is.
-    pub client: Client,
+    pub client: WaitingClient,
     pub class: Class,
     /// How long it has waited.
     pub waited: Duration,
@@ -93,7 +93,7 @@ pub enum Verb {
     /// Make it ready.
     Start,
     /// Make it stopped, and refuse those who wait.
-    Stop(Urgency),
+    Stop(StopUrgency),
     /// Make it ready, if no other model has to go for it; as `auto_start` does.
     Boot,
     /// Make it ready with a fresh backend.
@@ -105,7 +105,7 @@ pub enum Verb {
 /// The present run is stopped after this time without a lease; `None`: never.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct KeepAlive(pub(super) Option<Duration>);
+pub(super) struct SetKeepAlive(pub(super) Option<Duration>);
 
 /// The last request of its class that waited has gone.
 #[derive(Message)]

@@ -3,7 +3,7 @@
 use super::actor::Model;
 use actix::{Context, StreamHandler};
 use llm_manager_policy::lifecycle::{Event, GONE_HERE, Phase};
-use llm_manager_process::{Endpoint, Standing};
+use llm_manager_process::{BackendAddress, PlacementState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ impl Model {
     }
 
     /// Where the present run is reached, once that is known.
-    pub(super) fn endpoint(&self) -> Option<Arc<Endpoint>> {
+    pub(super) fn endpoint(&self) -> Option<Arc<BackendAddress>> {
         self.process()?.standing().borrow().endpoint().cloned()
     }
 
@@ -35,12 +35,12 @@ impl Model {
         let epoch = self.state.epoch;
         let now = standing.borrow_and_update().clone();
         match now {
-            Standing::Placed(endpoint) => {
+            PlacementState::Placed(endpoint) => {
                 self.note_place(&endpoint);
                 self.publish();
                 self.drive(Event::Launched { epoch }, ctx);
             }
-            Standing::Queued(why) => {
+            PlacementState::Queued(why) => {
                 self.wait_there(why);
                 let moves = futures_util::stream::unfold(standing, move |mut standing| async move {
                     standing.changed().await.ok()?;
@@ -76,7 +76,7 @@ impl Model {
         }
     }
 
-    fn note_place(&mut self, endpoint: &Endpoint) {
+    fn note_place(&mut self, endpoint: &BackendAddress) {
         if let Some(run) = self.run_mut() {
             run.queued_there = None;
             run.port = endpoint.local_address().map(|address| address.port());
@@ -99,8 +99,8 @@ impl StreamHandler<Moved> for Model {
             return;
         };
         match standing {
-            Standing::Queued(why) => self.wait_there(why),
-            Standing::Placed(endpoint) => {
+            PlacementState::Queued(why) => self.wait_there(why),
+            PlacementState::Placed(endpoint) => {
                 log::info!("models/{}: has a place: {endpoint}", self.spec.name);
                 self.note_place(&endpoint);
                 self.publish();

@@ -1,12 +1,12 @@
 //! Carries out a probe: what the model asks its backend, and what it does with the end of it.
 
 use super::actor::Model;
-use super::end::with_last_lines;
-use crate::probe::{self, ProbeFailure, Told};
+use super::run_end::with_last_lines;
+use crate::probe::{self, ProbeFailure, ProbeListener};
 use actix::{AsyncContext, Context};
+use llm_manager_policy::duration_text::DurationText;
 use llm_manager_policy::lifecycle::{Event, Phase};
-use llm_manager_policy::readiness::{self, Found, Lessons, Names, Readiness};
-use llm_manager_policy::spell::Took;
+use llm_manager_policy::readiness::{self, BackendInfo, ModelNames, PastStarts, Readiness};
 use std::sync::Arc;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -40,7 +40,7 @@ impl Model {
                 Err(failure) => {
                     let lines: Vec<String> = tail.borrow().lines.iter().cloned().collect();
                     let after = model.handle.origin.elapsed().saturating_sub(started);
-                    let text = format!("{failure} (after {})", Took(after));
+                    let text = format!("{failure} (after {})", DurationText(after));
                     model.past.error = Some(with_last_lines(text, &lines).into());
                     model.drive(Event::ProbeRefused { epoch }, ctx);
                 }
@@ -52,7 +52,7 @@ impl Model {
     fn readiness(&self) -> Option<Readiness> {
         let spec = &self.spec;
         let (at, variant) = self.granted()?;
-        let names = Names::new(spec.model(), &spec.aliases, variant.served_name.as_deref());
+        let names = ModelNames::new(spec.model(), &spec.aliases, variant.served_name.as_deref());
         let names = names.launched_by(&variant.launch);
         let lessons = self.past.lessons.get(&at).cloned().unwrap_or_default();
         Some(Readiness::new(readiness::probes(&spec.mode, variant), names, lessons))
@@ -63,11 +63,11 @@ impl Model {
         let spec = &self.spec;
         let variant = self.variant()?;
         let found = self.door().and_then(|door| door.served_name());
-        let names = Names::new(spec.model(), &[], found.as_deref().or(variant.served_name.as_deref()));
-        Some(Readiness::new(readiness::probes(&spec.mode, variant), names, Lessons::default()))
+        let names = ModelNames::new(spec.model(), &[], found.as_deref().or(variant.served_name.as_deref()));
+        Some(Readiness::new(readiness::probes(&spec.mode, variant), names, PastStarts::default()))
     }
 
-    pub(super) fn learn(&mut self, found: Found) {
+    pub(super) fn learn(&mut self, found: BackendInfo) {
         // llama.cpp's router generates on when the client of a plain request has left.
         self.handle.engine.forget();
         if found.owner.as_deref() == Some("llamacpp") {
@@ -103,7 +103,7 @@ pub(super) struct Progress {
     pub(super) epoch: u64,
 }
 
-impl Told for Progress {
+impl ProbeListener for Progress {
     fn port_open(&self) {
         crate::tell(&self.model, Step { epoch: self.epoch, news: News::PortOpen });
     }

@@ -2,11 +2,11 @@
 //! its server gets ready to read them itself.
 
 use super::actor::Model;
-use super::face::Face;
+use super::published::Published;
+use llm_manager_policy::duration_text::DurationText;
 use llm_manager_policy::memory::Launched;
 use llm_manager_policy::model_state::ModelState;
 use llm_manager_policy::spec::Launch;
-use llm_manager_policy::spell::Took;
 use llm_manager_weights::{files, free_ram, read_ahead};
 use std::path::Path;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ impl Model {
     }
 }
 
-fn read(face: &Face, epoch: u64, base: &Path) {
+fn read(face: &Published, epoch: u64, base: &Path) {
     let spec = face.spec.load_full();
     let Some(variant) = spec.variants.first() else { return };
     let Some(free) = free_ram() else { return };
@@ -53,7 +53,7 @@ fn read(face: &Face, epoch: u64, base: &Path) {
             log::info!(
                 "models/{name}: read {} MiB of weights ahead, in {}",
                 bytes >> 20,
-                Took(begin.elapsed())
+                DurationText(begin.elapsed())
             );
         }
         Ok(_) => {}

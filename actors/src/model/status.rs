@@ -1,7 +1,7 @@
 //! Status: what a Model says of itself whenever its phase changes.
 
-use super::trace::Trace;
-use crate::probe::There;
+use super::start_trace::StartTrace;
+use crate::probe::RemoteModel;
 use jiff::Timestamp;
 use llm_manager_policy::ending::EndCause;
 use llm_manager_policy::model_state::ModelState;
@@ -11,7 +11,7 @@ use std::time::Duration;
 /// A snapshot; leases, waiting requests and the idle time left are read from the handle, for they change
 /// without the actor.
 #[derive(Clone, Debug)]
-pub struct Status {
+pub struct ModelStatus {
     /// What it does.
     pub state: ModelState,
     /// Since when.
@@ -37,7 +37,7 @@ pub struct Status {
     /// The same for people.
     pub ends_at: Option<Timestamp>,
     /// What another manager says of its model, while requests wait for it there.
-    pub there: Option<There>,
+    pub there: Option<RemoteModel>,
     /// When the present run was launched.
     pub started_at: Option<Timestamp>,
     /// When it became ready.
@@ -53,12 +53,12 @@ pub struct Status {
     /// The number of the present run in the ledger.
     pub run_id: Option<i64>,
     /// How far its start has come.
-    pub trace: Option<Trace>,
+    pub trace: Option<StartTrace>,
     /// Former runs, newest first.
     pub runs: Arc<[RunRecord]>,
 }
 
-impl Status {
+impl ModelStatus {
     pub(super) fn stopped() -> Self {
         Self {
             state: ModelState::Stopped,
@@ -91,7 +91,7 @@ impl Status {
     }
 }
 
-impl Status {
+impl ModelStatus {
     /// What whoever waits is told that the model does: a model of another manager that is queued there is queued.
     pub fn shown(&self) -> (ModelState, Option<&Arc<str>>) {
         match &self.there {
@@ -107,7 +107,7 @@ pub struct RunRecord {
     /// Its number in the ledger.
     pub id: Option<i64>,
     /// How far its start came.
-    pub trace: Trace,
+    pub trace: StartTrace,
     /// The launch variant.
     pub variant: Arc<str>,
     /// Of its first process.

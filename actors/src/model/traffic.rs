@@ -49,7 +49,7 @@ struct Times {
 
 /// What the counters were at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counted {
+pub struct TrafficCounts {
     /// By outcome, see `OUTCOMES`.
     pub requests: [u64; OUTCOMES.len()],
     /// Tokens of prompts, cached ones included.
@@ -115,9 +115,9 @@ impl Traffic {
     }
 
     /// What they are now.
-    pub fn look(&self) -> Counted {
+    pub fn look(&self) -> TrafficCounts {
         let get = |counter: &AtomicU64| counter.load(Relaxed);
-        Counted {
+        TrafficCounts {
             requests: std::array::from_fn(|nth| get(&self.requests[nth])),
             input: get(&self.input),
             cached: get(&self.cached),
@@ -147,7 +147,7 @@ impl Times {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use llm_manager_ledger::Tokens;
+    use llm_manager_ledger::TokenCounts;
 
     #[test]
     fn every_request_is_in_one_bin_and_under_one_outcome() {
@@ -156,7 +156,7 @@ mod tests {
             outcome,
             duration_us,
             first_byte_us,
-            tokens: Tokens { input: Some(7), output, ..Tokens::default() },
+            tokens: TokenCounts { input: Some(7), output, ..TokenCounts::default() },
             ..RequestRow::default()
         };
         traffic.streamed(2);

@@ -4,7 +4,7 @@
 //! The gate knows how many there are, and its word is full. These are counters beside it: they may lag behind it by the
 //! instructions between the two, and nothing is granted by them.
 
-use llm_manager_policy::placement::Users as Seen;
+use llm_manager_policy::placement::UserClasses as Seen;
 use llm_manager_policy::spec::Class;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;

@@ -1,92 +1,92 @@
 //! Waiters: those who wait for a model. Orders are answered as soon as it is ready; requests wait for a lease each, in the
-//! order of `policy::line`.
+//! order of `policy::fair_queue`.
 //!
 //! A request that has gone away leaves a dead entry, which is dropped when it comes to the front of its key's, or when
 //! the dead might outnumber the living. How many may wait is checked where they come from
 //! (`ModelHandle::lease`).
 
-use super::lease::{Door, Lease};
-use super::messages::{Client, Refused, Waiting};
-use llm_manager_policy::gate::Asker;
-use llm_manager_policy::line::{Line, Ticket};
-use llm_manager_policy::placement::Urgency;
+use super::lease::{Lease, RunGate};
+use super::messages::{Refused, WaitingClient, WaitingRequest};
+use llm_manager_policy::fair_queue::{FairQueue, QueueTicket};
+use llm_manager_policy::gate::LeaseAsker;
+use llm_manager_policy::placement::DemandPriority;
 use llm_manager_policy::spec::Class;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// A request that waits for a lease.
-pub(super) struct Request {
+pub(super) struct QueuedRequest {
     pub(super) answer: oneshot::Sender<Result<Lease, Refused>>,
     pub(super) class: Class,
-    pub(super) client: Client,
+    pub(super) client: WaitingClient,
     pub(super) since: Instant,
 }
 
-impl Request {
+impl QueuedRequest {
     fn is_gone(&self) -> bool {
         self.answer.is_closed()
     }
 }
 
 /// Somebody wants the model to be ready.
-pub(super) enum Order {
+pub(super) enum StartRequest {
     /// An operator; without an answer the order stands all the same.
     Operator(Option<oneshot::Sender<Result<(), Refused>>>),
     /// `auto_start`, or an operator for it: nobody has to go. Without an answer it is a standing order.
     Boot(Option<oneshot::Sender<Result<(), Refused>>>),
 }
 
-impl Order {
+impl StartRequest {
     fn is_gone(&self) -> bool {
-        matches!(self, Order::Operator(Some(answer)) | Order::Boot(Some(answer)) if answer.is_closed())
+        matches!(self, StartRequest::Operator(Some(answer)) | StartRequest::Boot(Some(answer)) if answer.is_closed())
     }
 
     fn answer(self, done: Result<(), Refused>) {
         // Whoever left meanwhile needs no answer.
-        if let Order::Operator(Some(answer)) | Order::Boot(Some(answer)) = self {
+        if let StartRequest::Operator(Some(answer)) | StartRequest::Boot(Some(answer)) = self {
             drop(answer.send(done));
         }
     }
 
     /// It stands until the model is ready or refused; nobody waits for an answer.
     fn is_standing(&self) -> bool {
-        matches!(self, Order::Operator(None) | Order::Boot(None))
+        matches!(self, StartRequest::Operator(None) | StartRequest::Boot(None))
     }
 }
 
 /// All of them.
 pub(super) struct Waiters {
-    orders: Vec<Order>,
-    line: Line<Request>,
+    orders: Vec<StartRequest>,
+    line: FairQueue<QueuedRequest>,
     sweep_at: usize,
     origin: Instant,
 }
 
 impl Default for Waiters {
     fn default() -> Self {
-        Self { orders: Vec::new(), line: Line::default(), sweep_at: 0, origin: Instant::now() }
+        Self { orders: Vec::new(), line: FairQueue::default(), sweep_at: 0, origin: Instant::now() }
     }
 }
 
 impl Waiters {
-    pub(super) fn order(&mut self, order: Order) {
+    pub(super) fn order(&mut self, order: StartRequest) {
         // One standing order says as much as a thousand.
         let kind = std::mem::discriminant(&order);
-        let repeats = |other: &Order| {
+        let repeats = |other: &StartRequest| {
             order.is_standing() && other.is_standing() && std::mem::discriminant(other) == kind
         };
         self.orders.retain(|other| !repeats(other) && !other.is_gone());
         self.orders.push(order);
     }
 
-    pub(super) fn queue_up(&mut self, request: Request) {
+    pub(super) fn queue_up(&mut self, request: QueuedRequest) {
         if self.line.len() >= self.sweep_at.max(1024) {
-            self.line.take(Request::is_gone);
+            self.line.take(QueuedRequest::is_gone);
             self.sweep_at = self.line.len() * 2;
         }
-        let Client { api_key, cost, .. } = &request.client;
-        let ticket = Ticket { class: request.class, key: Arc::clone(api_key), cost: *cost };
+        let WaitingClient { api_key, cost, .. } = &request.client;
+        let ticket = QueueTicket { class: request.class, key: Arc::clone(api_key), cost: *cost };
         self.line.push(ticket, self.now(), request);
     }
 
@@ -100,24 +100,24 @@ impl Waiters {
     }
 
     fn any_request(&mut self) -> bool {
-        self.line.trim(Request::is_gone);
+        self.line.trim(QueuedRequest::is_gone);
         !self.line.is_empty()
     }
 
     /// True while a standing order waits for the model to be ready.
     pub(super) fn any_standing(&self) -> bool {
-        self.orders.iter().any(Order::is_standing)
+        self.orders.iter().any(StartRequest::is_standing)
     }
 
     /// Who wants it.
-    pub(super) fn urgency(&mut self) -> Urgency {
+    pub(super) fn urgency(&mut self) -> DemandPriority {
         self.any();
-        let is_order = |order: &Order| matches!(order, Order::Operator(_));
+        let is_order = |order: &StartRequest| matches!(order, StartRequest::Operator(_));
         let ordered = self.orders.iter().any(is_order).then(Class::default);
         match self.line.class().max(ordered) {
-            Some(class) => Urgency::Wanted(class),
-            None if self.orders.is_empty() => Urgency::default(),
-            None => Urgency::Boot,
+            Some(class) => DemandPriority::Wanted(class),
+            None if self.orders.is_empty() => DemandPriority::default(),
+            None => DemandPriority::Boot,
         }
     }
 
@@ -128,7 +128,7 @@ impl Waiters {
 
     /// Answers those in front of the line for as long as one of the doors, which are open, has leases; the rest is told of by
     /// the doors.
-    pub(super) fn serve(&mut self, doors: &[Arc<Door>]) {
+    pub(super) fn serve(&mut self, doors: &[Arc<RunGate>]) {
         while self.any_request() {
             // Of which class it is will be known when it is taken out, which must not be before there is a lease for it.
             let now = self.now();
@@ -144,7 +144,7 @@ impl Waiters {
 
     /// How long the one who has waited longest has waited.
     pub(super) fn longest(&mut self) -> Option<Duration> {
-        self.line.trim(Request::is_gone);
+        self.line.trim(QueuedRequest::is_gone);
         self.line.oldest().map(|came| self.now().saturating_sub(came))
     }
 
@@ -156,12 +156,12 @@ impl Waiters {
 
     /// An operator has.
     pub(super) fn any_operator(&mut self) -> bool {
-        self.any_order() && self.orders.iter().any(|order| matches!(order, Order::Operator(_)))
+        self.any_order() && self.orders.iter().any(|order| matches!(order, StartRequest::Operator(_)))
     }
 
     /// The requests among them, the first in line first.
-    pub(super) fn list(&self) -> Vec<Waiting> {
-        let waiting = |request: &Request| Waiting {
+    pub(super) fn list(&self) -> Vec<WaitingRequest> {
+        let waiting = |request: &QueuedRequest| WaitingRequest {
             client: request.client.clone(),
             class: request.class,
             waited: request.since.elapsed(),
@@ -190,15 +190,15 @@ impl Waiters {
 }
 
 /// Whoever left meanwhile needs no refusal.
-fn refuse(requests: Vec<Request>, refused: &Refused) {
+fn refuse(requests: Vec<QueuedRequest>, refused: &Refused) {
     requests.into_iter().for_each(|request| drop(request.answer.send(Err(refused.clone()))));
 }
 
 /// A lease, or the promise to hear of the next one that comes back.
-fn take_or_watch(doors: &[Arc<Door>], class: Class) -> Option<Lease> {
-    Lease::take_least_busy(doors, Asker::Queue, class).or_else(|| {
+fn take_or_watch(doors: &[Arc<RunGate>], class: Class) -> Option<Lease> {
+    Lease::take_least_busy(doors, LeaseAsker::Queue, class).or_else(|| {
         doors.iter().for_each(|door| door.gate.watch(true));
         // A lease that came back before the watch was set has told nobody.
-        Lease::take_least_busy(doors, Asker::Queue, class)
+        Lease::take_least_busy(doors, LeaseAsker::Queue, class)
     })
 }

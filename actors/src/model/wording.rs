@@ -2,8 +2,8 @@
 
 use super::actor::Model;
 use super::messages::{By, Refused, RefusedReason};
+use llm_manager_policy::duration_text::DurationText;
 use llm_manager_policy::lifecycle::{Event, Phase, Refusal, StopCause};
-use llm_manager_policy::spell::Took;
 use std::time::Duration;
 
 impl Model {
@@ -31,7 +31,7 @@ impl Model {
             Phase::Starting { .. } => format!("{run_words}{asked_by}"),
             Phase::Ready { .. } => {
                 let took = run.map(|run| self.handle.origin.elapsed().saturating_sub(run.launched));
-                format!(" in {}{run_words}", Took(took.unwrap_or_default()))
+                format!(" in {}{run_words}", DurationText(took.unwrap_or_default()))
             }
             Phase::Draining { cause: cause @ (StopCause::Hung | StopCause::Unwell), .. } => {
                 format!(": {}", self.why_stopping(*cause))

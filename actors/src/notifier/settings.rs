@@ -1,6 +1,6 @@
 //! What the Notifier is given, and what it hands on to be sent.
 
-use super::told::Told;
+use super::history::NotificationHistory;
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use llm_manager_policy::notify::Notice;
@@ -18,11 +18,11 @@ pub struct Outlets {
 }
 
 /// What the actor is given.
-pub struct Settings {
+pub struct NotifierSettings {
     /// Whom word goes out to.
     pub outlets: Arc<ArcSwap<Outlets>>,
     /// What was told in the last hour.
-    pub told: Told,
+    pub told: NotificationHistory,
     /// Where commands run.
     pub folder: PathBuf,
     /// By which they are known as the manager's.

@@ -1,6 +1,6 @@
 //! Why a backend will never be ready, in words that name the cause and the way out.
 
-use llm_manager_policy::readiness::{Refused, What};
+use llm_manager_policy::readiness::{ReadinessError, RefusedThing};
 use std::fmt;
 
 /// Why a backend will never be ready.
@@ -11,7 +11,7 @@ pub enum ProbeFailure {
     /// Somebody else answers on its port.
     Stranger(String),
     /// It refuses what every client would ask.
-    Refuses(Refused),
+    Refuses(ReadinessError),
 }
 
 impl fmt::Display for ProbeFailure {
@@ -26,10 +26,10 @@ impl fmt::Display for ProbeFailure {
     }
 }
 
-fn refuses(refused: &Refused, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let Refused { what, question, status, text, listed } = refused;
+fn refuses(refused: &ReadinessError, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let ReadinessError { what, question, status, text, listed } = refused;
     match what {
-        What::Name(names) => {
+        RefusedThing::Name(names) => {
             let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
             write!(f, "the backend does not know the model by the name {}", names.join(" or "))?;
             write!(f, " ({question}: status {status}: {text}); ")?;
@@ -39,17 +39,17 @@ fn refuses(refused: &Refused, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             }
             write!(f, ": set `served_name` to the name that it knows")
         }
-        What::Path => write!(
+        RefusedThing::Path => write!(
             f,
             "the backend does not know the path of the probe {question} (status {status}: {text}): does the \
              model's `mode` fit what the script starts? If its API begins elsewhere than at /v1, set `api_prefix`"
         ),
-        What::Key => write!(
+        RefusedThing::Key => write!(
             f,
             "the backend answers the probe {question} with status {status}: {text} (it needs a key of its own: set it in the model's `probe`, as in {{headers: {{Authorization: \"Bearer ...\"}}}}, or start it \
              without one, because only this machine reaches it)"
         ),
-        What::Request => write!(
+        RefusedThing::Request => write!(
             f,
             "the backend answers the probe {question} with status {status}: {text} \
              (does the model's `mode` fit what the script starts?)"

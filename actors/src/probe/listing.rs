@@ -1,6 +1,6 @@
 //! Reads a list of models in the forms that engines give it.
 
-use llm_manager_policy::readiness::{Listed, Listing};
+use llm_manager_policy::readiness::{ListedModel, Listing};
 use serde_json::Value;
 
 /// The models in the answer to `GET /v1/models`; `None`: it is no such list.
@@ -15,7 +15,7 @@ pub(super) fn read(body: &[u8]) -> Option<Listing> {
         models: models
             .iter()
             .filter_map(|model| {
-                Some(Listed { name: name(model)?, loaded: is_loaded(model), context: context(model) })
+                Some(ListedModel { name: name(model)?, loaded: is_loaded(model), context: context(model) })
             })
             .collect(),
         owner: models.first().and_then(|model| model.get("owned_by")?.as_str()).map(str::to_owned),

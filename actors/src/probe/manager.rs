@@ -1,15 +1,15 @@
 //! What another manager says of one of its models, while requests wait there.
 
-use super::line::Line;
+use super::connection::ProbeConnection;
 use llm_manager_policy::model_state::ModelState;
-use llm_manager_policy::readiness::Question;
-use llm_manager_process::Endpoint;
+use llm_manager_policy::readiness::ProbeQuestion;
+use llm_manager_process::BackendAddress;
 use serde_json::Value;
 use std::sync::Arc;
 
 /// What another manager says of its model.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct There {
+pub struct RemoteModel {
     /// What it does: `queued` or `starting`.
     pub state: ModelState,
     /// For what it waits, and where that is.
@@ -18,26 +18,26 @@ pub struct There {
 
 /// Asks for the state of one model.
 pub struct StateLine {
-    line: Line,
-    question: Question,
-    last: Option<There>,
+    line: ProbeConnection,
+    question: ProbeQuestion,
+    last: Option<RemoteModel>,
 }
 
 impl StateLine {
     /// `base` is where that manager's own paths begin, without a slash at its end.
-    pub fn new(endpoint: Arc<Endpoint>, base: &str, model: &str) -> Self {
-        let question = Question {
+    pub fn new(endpoint: Arc<BackendAddress>, base: &str, model: &str) -> Self {
+        let question = ProbeQuestion {
             method: "GET".to_owned(),
             path: format!("{base}/api/models/{}", segment(model)),
             body: None,
             name: model.to_owned(),
             headers: Vec::new(),
         };
-        Self { line: Line::new(endpoint), question, last: None }
+        Self { line: ProbeConnection::new(endpoint), question, last: None }
     }
 
     /// What its requests have to wait for, if they have to. `None`: it doesn't let itself be asked.
-    pub async fn ask(&mut self) -> Option<Option<There>> {
+    pub async fn ask(&mut self) -> Option<Option<RemoteModel>> {
         match self.line.ask(&self.question).await {
             Ok((200, body)) => Some(read(&body, &self.line.endpoint().to_string())),
             Ok((400..500, _)) => None,
@@ -47,14 +47,14 @@ impl StateLine {
     }
 
     /// Whether that is something else than the last time.
-    pub fn is_news(&mut self, now: &Option<There>) -> bool {
+    pub fn is_news(&mut self, now: &Option<RemoteModel>) -> bool {
         let is_news = self.last != *now;
         self.last.clone_from(now);
         is_news
     }
 }
 
-fn read(body: &[u8], place: &str) -> Option<There> {
+fn read(body: &[u8], place: &str) -> Option<RemoteModel> {
     let model: Value = serde_json::from_slice(body).ok()?;
     let state = ModelState::parse(model.get("state")?.as_str()?)?;
     let waits_for = model.get("waits_for").and_then(Value::as_str);
@@ -64,7 +64,7 @@ fn read(body: &[u8], place: &str) -> Option<There> {
         (ModelState::Starting, None) => "starts",
         _ => return None,
     };
-    Some(There { state, waits_for: format!("{place}: {what}").into() })
+    Some(RemoteModel { state, waits_for: format!("{place}: {what}").into() })
 }
 
 /// A name as one part of a path.

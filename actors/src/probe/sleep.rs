@@ -1,13 +1,13 @@
 //! Sends a backend to sleep and wakes it, as its `park` says, and looks whether it has.
 
+use super::connection::ProbeConnection;
 use super::excerpt;
-use super::line::Line;
 use llm_manager_policy::checkpoint;
 use llm_manager_policy::parking::{
-    ParkAct, ParkRequest, ParkSpec, ParkWay, Read, SIGN_TIMEOUT, Sign, UNDO_TIMEOUT, sum_of_gauges,
+    ParkAct, ParkRequest, ParkSpec, ParkWay, ParkedCheck, Read, SIGN_TIMEOUT, UNDO_TIMEOUT, sum_of_gauges,
 };
-use llm_manager_policy::readiness::Question;
-use llm_manager_process::{Endpoint, Feed, feed, run_self};
+use llm_manager_policy::readiness::ProbeQuestion;
+use llm_manager_process::{BackendAddress, PipedProgram, feed, run_self};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// A backend that can sleep.
 pub struct Sleeper {
     /// Where it listens.
-    pub endpoint: Arc<Endpoint>,
+    pub endpoint: Arc<BackendAddress>,
     /// Its model's name.
     pub model: String,
     /// Of its first process.
@@ -49,7 +49,7 @@ pub enum Awake {
 impl Sleeper {
     /// Sends it to sleep, if it has nothing to do; answers the processes that the driver has checkpointed.
     pub async fn park(&self) -> Result<Vec<u32>, Awake> {
-        let mut line = Line::new(Arc::clone(&self.endpoint));
+        let mut line = ProbeConnection::new(Arc::clone(&self.endpoint));
         if let Some(sign) = &self.spec.busy
             && let Ok(Some(true)) = self.look(&mut line, sign).await
         {
@@ -65,12 +65,12 @@ impl Sleeper {
 
     /// Wakes it.
     pub async fn wake(&self) -> Result<(), String> {
-        let mut line = Line::new(Arc::clone(&self.endpoint));
+        let mut line = ProbeConnection::new(Arc::clone(&self.endpoint));
         self.act(&mut line, &self.spec.wake).await?;
         self.until(&mut line, false).await
     }
 
-    async fn act(&self, line: &mut Line, act: &ParkAct) -> Result<(), String> {
+    async fn act(&self, line: &mut ProbeConnection, act: &ParkAct) -> Result<(), String> {
         match act {
             ParkAct::Requests(requests) => {
                 for request in requests {
@@ -83,8 +83,15 @@ impl Sleeper {
                 let called = words.join(" ");
                 let folder = &self.folder;
                 let (env, hidden, input) = (&[], &[], &[]);
-                let order =
-                    Feed { words: &words, called: &called, folder, env, hidden, input, limit: *timeout };
+                let order = PipedProgram {
+                    words: &words,
+                    called: &called,
+                    folder,
+                    env,
+                    hidden,
+                    input,
+                    limit: *timeout,
+                };
                 feed(order).await
             }
             ParkAct::Checkpoint { timeout } => {
@@ -129,7 +136,7 @@ impl Sleeper {
         word.replace("{pid}", &pid).replace("{port}", &port).replace("{model}", &self.model)
     }
 
-    async fn send(&self, line: &mut Line, request: &ParkRequest) -> Result<(), String> {
+    async fn send(&self, line: &mut ProbeConnection, request: &ParkRequest) -> Result<(), String> {
         let ParkRequest { method, path, body, timeout } = request;
         let question = self.question(method, path, body.clone());
         let (status, text) = line.ask_within(&question, *timeout).await?;
@@ -140,8 +147,8 @@ impl Sleeper {
         Err(format!("{method} {path}: status {status}: {}{hint}", excerpt(&text)))
     }
 
-    fn question(&self, method: &str, path: &str, body: Option<String>) -> Question {
-        Question {
+    fn question(&self, method: &str, path: &str, body: Option<String>) -> ProbeQuestion {
+        ProbeQuestion {
             method: method.to_owned(),
             path: path.to_owned(),
             body,
@@ -151,7 +158,7 @@ impl Sleeper {
     }
 
     /// Looks until it says what it should: some engines answer before they are done.
-    async fn until(&self, line: &mut Line, asleep: bool) -> Result<(), String> {
+    async fn until(&self, line: &mut ProbeConnection, asleep: bool) -> Result<(), String> {
         let Some(sign) = &self.spec.parked else { return Ok(()) };
         let began = Instant::now();
         loop {
@@ -174,7 +181,7 @@ impl Sleeper {
     }
 
     /// What the sign says; `None`: nothing.
-    async fn look(&self, line: &mut Line, sign: &Sign) -> Result<Option<bool>, String> {
+    async fn look(&self, line: &mut ProbeConnection, sign: &ParkedCheck) -> Result<Option<bool>, String> {
         let question = self.question("GET", &sign.path, None);
         let (status, body) = line.ask_within(&question, SIGN_TIMEOUT).await?;
         let is_good = (200..300).contains(&status);

@@ -8,10 +8,10 @@ use super::measured::Measured;
 use super::messages::{Explain, Explained, PauseDevices, Reservations};
 use super::pauses::Pauses;
 use super::view;
-use crate::device_monitor::{Devices, Pace, SampleNow};
+use crate::actor_ref::tell;
+use crate::device_monitor::{Devices, PollRate, SampleNow};
 use crate::fault::Panic;
-use crate::live::tell;
-use crate::memory::{Announce, Drew, Holding};
+use crate::memory::{Announce, Holding, MemoryDrawn};
 use crate::model::ModelHandle;
 use crate::state_file::StateFile;
 use actix::{
@@ -23,8 +23,8 @@ use llm_manager_devices::Snapshot;
 use llm_manager_policy::devices::{BadRequirement, DeviceSnapshot, Requirement, SharedDevice};
 use llm_manager_policy::energy;
 use llm_manager_policy::lifecycle::Moment;
-use llm_manager_policy::placement::{Settings, Standing, Variant};
-use llm_manager_policy::queue::{self, Event, ModelView, State, View};
+use llm_manager_policy::placement::{PlacementSettings, ResidentState, Variant};
+use llm_manager_policy::queue::{self, Event, ObservedModel, State, View};
 use llm_manager_policy::spec::{ModelSpec, VariantSpec};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -40,11 +40,11 @@ const SHOWN_AGE: Duration = Duration::from_secs(1);
 
 /// Of whom the Scheduler decides, and by which settings.
 #[derive(Clone)]
-pub struct Scope {
+pub struct SchedulerScope {
     /// All models, those that are on their way out included.
     pub models: Vec<Arc<ModelHandle>>,
     /// What the user wants.
-    pub settings: Settings,
+    pub settings: PlacementSettings,
     /// Watts of devices that don't tell their power.
     pub watts: Vec<(Requirement, u32)>,
     /// Devices that other programs use, too.
@@ -55,7 +55,7 @@ pub struct Scope {
 #[derive(Clone)]
 pub struct Setup {
     /// What the configuration says; a reload puts another in its place.
-    pub scope: Arc<ArcSwap<Scope>>,
+    pub scope: Arc<ArcSwap<SchedulerScope>>,
     pub devices: Devices,
     /// The beginning of all moments.
     pub origin: Instant,
@@ -126,7 +126,7 @@ impl Scheduler {
             self.carry_out(effect, ctx);
         }
         let busy = !self.state.waiting.is_empty() || !self.state.holds.is_empty();
-        self.setup.devices.set_pace(if busy { Pace::Fast } else { Pace::Slow });
+        self.setup.devices.set_pace(if busy { PollRate::Fast } else { PollRate::Slow });
     }
 
     /// What the user and operators want of the devices is in force in the newest snapshot.
@@ -135,11 +135,11 @@ impl Scheduler {
         self.snapshot.share(&scope.shared_devices, &self.setup.pauses.lasting(now));
     }
 
-    fn models(&self) -> Vec<ModelView> {
+    fn models(&self) -> Vec<ObservedModel> {
         let seen = |model: &Arc<ModelHandle>| {
             let seen = view::model(model, &self.snapshot, self.measured.reload(model.spec.model()))?;
             let sleep = self.sleep_of(model, &seen);
-            Some(ModelView { sleep, ..seen })
+            Some(ObservedModel { sleep, ..seen })
         };
         self.setup.scope.load().models.iter().filter_map(seen).collect()
     }
@@ -179,7 +179,7 @@ impl Scheduler {
         let mut news = false;
         for seen in self.models() {
             let Some(holding) = self.granted.get(&(Arc::clone(&seen.model), seen.epoch)) else { continue };
-            if matches!(seen.standing, Standing::Parked { .. }) {
+            if matches!(seen.standing, ResidentState::Parked { .. }) {
                 let holding = holding.clone();
                 news |= self.measure_asleep(&seen, &holding);
                 continue;
@@ -207,7 +207,7 @@ impl Scheduler {
         let time = now.saturating_sub(before);
         let watts = &self.setup.scope.load().watts;
         for ((model, epoch), millijoules) in energy::drawn(&self.state.holds, &self.snapshot, watts, time) {
-            self.tell(&model, Drew { epoch, millijoules });
+            self.tell(&model, MemoryDrawn { epoch, millijoules });
         }
     }
 

@@ -2,30 +2,30 @@
 
 use llm_manager_policy::devices::Requirement;
 use llm_manager_policy::memory::{Estimate, shares};
-use llm_manager_policy::placement::Urgency;
+use llm_manager_policy::placement::DemandPriority;
 use llm_manager_policy::spec::ModelSpec;
 use llm_manager_weights::Unknown;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// What a variant was found to need.
-pub(super) type Found = Result<Estimate, Unknown>;
+pub(super) type EstimateResult = Result<Estimate, Unknown>;
 
 /// Demands that wait for the disk, and what it said last.
 #[derive(Default)]
 pub(super) struct Estimates {
     /// MiB by model and variant, then by entry of `required_devices`.
     pub(super) known: HashMap<(String, String), BTreeMap<String, u64>>,
-    pub(super) waiting: HashMap<Arc<str>, Waiting>,
+    pub(super) waiting: HashMap<Arc<str>, PendingDemand>,
     /// Models whose files are being read; a read that hangs is not begun again.
     pub(super) reading: HashSet<Arc<str>>,
 }
 
 /// A demand that waits.
-pub(super) struct Waiting {
+pub(super) struct PendingDemand {
     pub(super) spec: Arc<ModelSpec>,
     pub(super) epoch: u64,
-    pub(super) urgency: Urgency,
+    pub(super) urgency: DemandPriority,
 }
 
 impl Estimates {

@@ -1,12 +1,12 @@
 //! `memory_mb: auto` before the first run: what the files and the command line say, read on a thread that may wait.
 
 use super::actor::Scheduler;
-use super::estimates::{Found, VariantMemory, Waiting};
+use super::estimates::{EstimateResult, PendingDemand, VariantMemory};
 use crate::model::ModelHandle;
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseActFuture, WrapFuture};
 use llm_manager_policy::devices::{DeviceSnapshot, Requirement};
 use llm_manager_policy::memory::{Cards, shares};
-use llm_manager_policy::placement::Urgency;
+use llm_manager_policy::placement::DemandPriority;
 use llm_manager_policy::spec::{ModelSpec, VariantSpec};
 use llm_manager_weights::look;
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ impl Scheduler {
         &mut self,
         spec: Arc<ModelSpec>,
         epoch: u64,
-        urgency: Urgency,
+        urgency: DemandPriority,
         ctx: &mut Context<Self>,
     ) {
         if !self.needs_a_look(&spec) {
@@ -32,7 +32,7 @@ impl Scheduler {
         let model: Arc<str> = spec.name.as_str().into();
         self.estimates
             .waiting
-            .insert(Arc::clone(&model), Waiting { spec: Arc::clone(&spec), epoch, urgency });
+            .insert(Arc::clone(&model), PendingDemand { spec: Arc::clone(&spec), epoch, urgency });
         let late = Arc::clone(&model);
         ctx.run_later(LOOK_TIME, move |scheduler, ctx| {
             if scheduler.estimates.waiting.get(&late).is_some_and(|waiting| waiting.epoch == epoch) {
@@ -54,7 +54,7 @@ impl Scheduler {
     }
 
     fn hear_waiting(&mut self, model: &Arc<str>, ctx: &mut Context<Self>) {
-        if let Some(Waiting { spec, epoch, urgency }) = self.estimates.waiting.remove(model) {
+        if let Some(PendingDemand { spec, epoch, urgency }) = self.estimates.waiting.remove(model) {
             self.demanded(&spec, epoch, urgency, ctx);
         }
     }
@@ -67,7 +67,7 @@ impl Scheduler {
     pub(super) fn look_for_explanation(
         &self,
         spec: &Arc<ModelSpec>,
-    ) -> impl Future<Output = Vec<Found>> + use<> {
+    ) -> impl Future<Output = Vec<EstimateResult>> + use<> {
         let found = self.needs_a_look(spec).then(|| self.read(spec));
         async move {
             match found {
@@ -83,14 +83,14 @@ impl Scheduler {
     }
 
     /// Looks at the files of all variants; nothing if the thread died.
-    fn read(&self, spec: &Arc<ModelSpec>) -> impl Future<Output = Vec<Found>> + use<> {
+    fn read(&self, spec: &Arc<ModelSpec>) -> impl Future<Output = Vec<EstimateResult>> + use<> {
         let (spec, base) = (Arc::clone(spec), self.setup.base_dir.clone());
         let cards: Vec<Cards> = spec.variants.iter().map(|variant| cards(variant, &self.snapshot)).collect();
         let found = actix_rt::task::spawn_blocking(move || look_at_all(&spec, &base, &cards));
         async move { found.await.unwrap_or_default() }
     }
 
-    pub(super) fn note_found(&mut self, spec: &ModelSpec, found: &[Found]) {
+    pub(super) fn note_found(&mut self, spec: &ModelSpec, found: &[EstimateResult]) {
         for (variant, found) in spec.variants.iter().zip(found) {
             if !self.is_unmeasured(spec, variant) {
                 continue;
@@ -136,7 +136,7 @@ fn ram(snapshot: &DeviceSnapshot) -> Option<u64> {
     snapshot.devices.iter().find(|device| device.plugin == "cpu").and_then(|device| device.total_mib)
 }
 
-fn look_at_all(spec: &ModelSpec, base: &Path, cards: &[Cards]) -> Vec<Found> {
+fn look_at_all(spec: &ModelSpec, base: &Path, cards: &[Cards]) -> Vec<EstimateResult> {
     spec.variants.iter().zip(cards).map(|(variant, cards)| look(variant, base, cards)).collect()
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// A model's actor has crashed: what it waited for or held is nobody's any more, once its process is gone.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Lost {
+pub struct ModelCrashed {
     pub model: Arc<str>,
 }
 

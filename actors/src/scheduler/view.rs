@@ -4,8 +4,8 @@ use crate::model::ModelHandle;
 use llm_manager_devices::{Sample, Snapshot};
 use llm_manager_policy::devices::{Device, DeviceProcess, DeviceSnapshot, Program};
 use llm_manager_policy::model_state::ModelState;
-use llm_manager_policy::placement::Standing;
-use llm_manager_policy::queue::ModelView;
+use llm_manager_policy::placement::ResidentState;
+use llm_manager_policy::queue::ObservedModel;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -58,32 +58,32 @@ pub(super) fn model(
     handle: &ModelHandle,
     snapshot: &DeviceSnapshot,
     reload: Option<Duration>,
-) -> Option<ModelView> {
+) -> Option<ObservedModel> {
     let status = handle.status();
     let waiting = handle.waiting() > 0;
     let standing = match status.state {
         ModelState::Starting => {
-            Standing::Starting { wanted: waiting || handle.is_ordered(), since: status.moment }
+            ResidentState::Starting { wanted: waiting || handle.is_ordered(), since: status.moment }
         }
-        ModelState::Ready => Standing::Ready {
+        ModelState::Ready => ResidentState::Ready {
             since: status.moment,
             busy: waiting || handle.leases() > 0,
             idle_since: handle.unused_since().unwrap_or(status.moment),
         },
         ModelState::Draining | ModelState::Stopping | ModelState::Parking => {
-            Standing::Leaving { ready: status.ready_moment }
+            ResidentState::Leaving { ready: status.ready_moment }
         }
-        ModelState::Parked => Standing::Parked {
+        ModelState::Parked => ResidentState::Parked {
             since: status.moment,
             wanted: waiting || handle.is_ordered(),
             idle_since: handle.unused_since().unwrap_or(status.moment),
         },
-        ModelState::Waking => Standing::Starting { wanted: true, since: status.moment },
+        ModelState::Waking => ResidentState::Starting { wanted: true, since: status.moment },
         ModelState::Stopped | ModelState::Queued | ModelState::Failed => return None,
     };
     let pids = handle.members();
     let used = |device: &Device| Some((Arc::clone(&device.id), device.used_by(|pid| pids.contains(&pid))?));
-    Some(ModelView {
+    Some(ObservedModel {
         model: handle.spec.name.as_str().into(),
         epoch: status.epoch,
         standing,

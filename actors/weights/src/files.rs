@@ -12,13 +12,13 @@ use std::path::{Path, PathBuf};
 const LARGEST_SCRIPT: u64 = 1 << 20;
 
 /// What a launch wants, as far as its words say.
-pub(crate) struct Wanted {
+pub(crate) struct LaunchFiles {
     pub(crate) launched: Launched,
     /// Folders that relative paths may start from.
     bases: Vec<PathBuf>,
 }
 
-impl Wanted {
+impl LaunchFiles {
     /// Reads the command or the script of the variant.
     pub(crate) fn of(variant: &VariantSpec, base: &Path) -> Option<Self> {
         let mut environment: BTreeMap<String, String> = std::env::vars_os()
@@ -62,7 +62,7 @@ pub fn files(variant: &VariantSpec, weights: &[PathBuf], base: &Path) -> Vec<Pat
     if !weights.is_empty() {
         return weights.iter().flat_map(|path| whole(path)).collect();
     }
-    let Some(wanted) = Wanted::of(variant, base) else { return Vec::new() };
+    let Some(wanted) = LaunchFiles::of(variant, base) else { return Vec::new() };
     let launched = &wanted.launched;
     let draft = launched.draft.as_ref().map(|(file, ..)| file);
     let named = std::iter::once(&launched.model).chain(launched.projector.as_ref()).chain(draft);

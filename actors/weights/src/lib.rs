@@ -2,13 +2,13 @@
 //!
 //! Everything here blocks on the disk: call it from a thread that may wait.
 
-mod ahead;
+mod estimate;
 mod files;
 mod gguf;
-mod look;
+mod page_cache;
 mod safetensors;
 
-pub use ahead::{free_ram, read_ahead};
+pub use estimate::{Unknown, look, look_at};
 pub use files::files;
 pub use gguf::{read as gguf, values};
-pub use look::{Unknown, look, look_at};
+pub use page_cache::{free_ram, read_ahead};

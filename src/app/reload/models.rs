@@ -1,12 +1,12 @@
 //! Models that a reload brings, changes and lets go.
 
-use super::super::configured::timeouts;
+use super::super::from_config::timeouts;
 use super::{Leaving, Reloader};
 use llm_manager_actors::model::{ModelHandle, Verb};
-use llm_manager_actors::scheduler::Scope;
+use llm_manager_actors::scheduler::SchedulerScope;
 use llm_manager_actors::supervisor::{Adopt, Dismiss, ask};
-use llm_manager_policy::lifecycle::Urgency;
-use llm_manager_policy::reload::{self, Change, Plan};
+use llm_manager_policy::lifecycle::StopUrgency;
+use llm_manager_policy::reload::{self, Change, ReloadPlan};
 use llm_manager_policy::spec::{ModelSpec, ProgramSpec};
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -91,7 +91,7 @@ impl Reloader {
         &mut self,
         model: &Arc<ModelHandle>,
         forgotten: CancellationToken,
-        plan: &Plan,
+        plan: &ReloadPlan,
         retired: &mpsc::Sender<Arc<ModelHandle>>,
     ) {
         let Some(model) = self.roster.find(&model.spec.name) else { return };
@@ -105,7 +105,7 @@ impl Reloader {
         actix_web::rt::spawn(async move {
             let end = async {
                 forgotten.cancelled().await;
-                if let Err(refused) = model.operate(Verb::Stop(Urgency::Drain)).await {
+                if let Err(refused) = model.operate(Verb::Stop(StopUrgency::Drain)).await {
                     log::error!("models/{}: not stopped cleanly: {}", model.spec.name, refused.message);
                 }
                 // The one who reloads may have ended before.
@@ -134,7 +134,10 @@ impl Reloader {
         }
         self.roster.remove(model);
         let former = self.scope.load();
-        self.scope.store(Arc::new(Scope { models: self.roster.replicas(), ..Scope::clone(&former) }));
+        self.scope.store(Arc::new(SchedulerScope {
+            models: self.roster.replicas(),
+            ..SchedulerScope::clone(&former)
+        }));
         log::info!("models/{name}: has left the configuration, and has ended");
         if let Some(new) = leaving.data_to {
             // Its last rows have come since.

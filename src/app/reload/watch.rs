@@ -7,13 +7,13 @@ use std::time::{Duration, SystemTime};
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Sees a file change.
-pub(super) struct Watch {
+pub(super) struct ConfigWatch {
     path: PathBuf,
     /// As it was when it was last read.
     read: Option<(SystemTime, u64)>,
 }
 
-impl Watch {
+impl ConfigWatch {
     pub(super) async fn new(path: &Path) -> Self {
         Self { path: path.to_owned(), read: look(path).await }
     }

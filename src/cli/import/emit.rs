@@ -2,24 +2,24 @@
 
 /// What is to be written, values as YAML.
 #[derive(Debug, Default)]
-pub(super) struct Output {
+pub(super) struct GeneratedConfig {
     /// Lines at the top, without `#`.
     pub(super) head: Vec<String>,
     pub(super) program: Vec<(&'static str, String)>,
     /// Names of devices of one MiB each, of which one model at a time may have one.
     pub(super) slots: Vec<String>,
-    pub(super) models: Vec<Entry>,
+    pub(super) models: Vec<ModelEntry>,
 }
 
 /// One model.
 #[derive(Debug, Default)]
-pub(super) struct Entry {
+pub(super) struct ModelEntry {
     pub(super) name: String,
     pub(super) keys: Vec<(&'static str, String)>,
     pub(super) variants: Vec<(String, Vec<(&'static str, String)>)>,
 }
 
-impl Output {
+impl GeneratedConfig {
     pub(super) fn text(&self) -> String {
         let mut text: String = self.head.iter().map(|line| format!("# {line}\n")).collect();
         if !self.program.is_empty() {

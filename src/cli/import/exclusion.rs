@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::report::Report;
-use super::yaml11::Node;
+use super::report::ImportReport;
+use super::yaml11::YamlNode;
 
 /// Combinations of one set that are looked at; more is no set that a person has written.
 const MOST_COMBINATIONS: usize = 1000;
@@ -12,11 +12,11 @@ const MOST_COMBINATIONS: usize = 1000;
 type Together = BTreeSet<String>;
 
 /// Groups of models of which one at a time runs, from a matrix. `resolve`: a model by its name or short name.
-pub(super) fn of_matrix(matrix: &Node, models: &[String], report: &mut Report) -> Vec<Vec<String>> {
+pub(super) fn of_matrix(matrix: &YamlNode, models: &[String], report: &mut ImportReport) -> Vec<Vec<String>> {
     let variables: Vec<_> = matrix
         .get("vars")
         .into_iter()
-        .flat_map(Node::entries)
+        .flat_map(YamlNode::entries)
         .filter_map(|(name, model)| Some((name.text()?, model.text()?)))
         .collect();
     let resolve = |name: &str| -> Option<String> {
@@ -24,7 +24,7 @@ pub(super) fn of_matrix(matrix: &Node, models: &[String], report: &mut Report) -
         models.iter().find(|known| *known == model).cloned()
     };
     let mut sets: Vec<(String, Vec<Together>)> = Vec::new();
-    for (name, set) in matrix.get("sets").into_iter().flat_map(Node::entries) {
+    for (name, set) in matrix.get("sets").into_iter().flat_map(YamlNode::entries) {
         let (Some(name), Some(text)) = (name.text(), set.text()) else { continue };
         match Formula::parse(&text, &resolve, &sets) {
             Some(combinations) => sets.push((name, combinations)),
@@ -147,7 +147,7 @@ mod tests {
 
     fn groups(matrix: &str, models: &[&str]) -> Vec<String> {
         let models: Vec<_> = models.iter().map(|model| (*model).to_owned()).collect();
-        let mut report = Report::of(Path::new("x"));
+        let mut report = ImportReport::of(Path::new("x"));
         let groups = of_matrix(&parse(matrix).unwrap(), &models, &mut report);
         groups.iter().map(|group| group.join(" ")).collect()
     }

@@ -4,10 +4,10 @@ mod entry;
 mod groups;
 mod model;
 
-use super::emit::{Output, list};
-use super::macros::{self, Environment};
-use super::report::Report;
-use super::yaml11::Node;
+use super::emit::{GeneratedConfig, list};
+use super::macros::{self, EnvLookup};
+use super::report::ImportReport;
+use super::yaml11::YamlNode;
 use entry::entry;
 use groups::{groups, preload};
 use model::{models, unknown_keys};
@@ -50,24 +50,24 @@ const TOP_LOST: &[(&str, &str)] = &[
 
 /// What becomes of `file`.
 pub(super) fn convert(
-    file: &Node,
-    environment: Environment<'_>,
-    report: &mut Report,
-) -> Result<Output, String> {
-    let mut output = Output {
+    file: &YamlNode,
+    environment: EnvLookup<'_>,
+    report: &mut ImportReport,
+) -> Result<GeneratedConfig, String> {
+    let mut output = GeneratedConfig {
         head: vec![
             "Imported from llama-swap by `llm-manager import`. llama-swap knows nothing of memory: add"
                 .to_owned(),
             "required_devices and memory_mb to the variants, so that models may be loaded together."
                 .to_owned(),
         ],
-        ..Output::default()
+        ..GeneratedConfig::default()
     };
     unknown_keys(file, TOP, TOP_LOST, "", report);
     program(file, environment, &mut output, report)?;
     let models = models(file, environment, report)?;
     let ids: Vec<_> = models.iter().map(|model| model.id.clone()).collect();
-    let global_ttl = file.get("globalTTL").and_then(Node::whole).unwrap_or(0);
+    let global_ttl = file.get("globalTTL").and_then(YamlNode::whole).unwrap_or(0);
     for model in &models {
         output.models.push(entry(model, &ids, global_ttl, environment, report)?);
     }
@@ -77,14 +77,14 @@ pub(super) fn convert(
 }
 
 fn program(
-    file: &Node,
-    environment: Environment<'_>,
-    output: &mut Output,
-    report: &mut Report,
+    file: &YamlNode,
+    environment: EnvLookup<'_>,
+    output: &mut GeneratedConfig,
+    report: &mut ImportReport,
 ) -> Result<(), String> {
     output.program.push(("port", "8080".to_owned()));
     if let Some(keys) = file.get("apiKeys") {
-        let text = |key: &Node| macros::environment(&key.text().unwrap_or_default(), environment);
+        let text = |key: &YamlNode| macros::environment(&key.text().unwrap_or_default(), environment);
         let all: Result<Vec<_>, _> = keys.items().iter().map(text).collect();
         let all = all.map_err(|error| format!("line {}: apiKeys: {error}", keys.line))?;
         report.taken(keys.line, "apiKeys", "program.api_keys");
@@ -92,7 +92,8 @@ fn program(
     }
     let (default, least) = HEALTH_CHECK;
     let given = file.get("healthCheckTimeout");
-    let seconds = given.and_then(Node::whole).filter(|seconds| *seconds != 0).unwrap_or(default).max(least);
+    let seconds =
+        given.and_then(YamlNode::whole).filter(|seconds| *seconds != 0).unwrap_or(default).max(least);
     if let Some(given) = given {
         report.taken(given.line, "healthCheckTimeout", format!("program.start_timeout: {seconds}"));
     }

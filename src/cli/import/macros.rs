@@ -1,19 +1,19 @@
 //! llama-swap's macros: `${name}` from the file, `${env.NAME}` from the environment.
 
-use super::yaml11::{Node, Value};
+use super::yaml11::{YamlNode, YamlValue};
 
 /// Names with what they stand for; an earlier one may stand in a later one.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Macros(Vec<(String, Node)>);
+pub(super) struct Macros(Vec<(String, YamlNode)>);
 
 /// Where variables come from: the environment, or a test.
-pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+pub(super) type EnvLookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 impl Macros {
     /// Adds those of a mapping; they come before those that are there already.
-    pub(super) fn with(&self, macros: Option<&Node>) -> Self {
+    pub(super) fn with(&self, macros: Option<&YamlNode>) -> Self {
         let mut all = self.clone();
-        for (name, value) in macros.into_iter().flat_map(Node::entries) {
+        for (name, value) in macros.into_iter().flat_map(YamlNode::entries) {
             let Some(name) = name.text() else { continue };
             let value = all.expand(value);
             all.0.retain(|(known, _)| *known != name);
@@ -24,42 +24,42 @@ impl Macros {
 
     pub(super) fn with_text(mut self, name: &str, text: &str) -> Self {
         self.0.retain(|(known, _)| known != name);
-        let value = Value::Text { text: text.to_owned(), plain: false };
-        self.0.push((name.to_owned(), Node { line: 0, value }));
+        let value = YamlValue::Text { text: text.to_owned(), plain: false };
+        self.0.push((name.to_owned(), YamlNode { line: 0, value }));
         self
     }
 
     /// The value with all known macros replaced; one that stands alone keeps its type.
-    pub(super) fn expand(&self, node: &Node) -> Node {
+    pub(super) fn expand(&self, node: &YamlNode) -> YamlNode {
         let value = match &node.value {
-            Value::Text { text, plain } => {
+            YamlValue::Text { text, plain } => {
                 let alone = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
                 match alone.and_then(|name| self.find(name)) {
                     Some(found) => found.value.clone(),
-                    None => Value::Text { text: self.expand_text(text), plain: *plain },
+                    None => YamlValue::Text { text: self.expand_text(text), plain: *plain },
                 }
             }
-            Value::List(items) => Value::List(items.iter().map(|item| self.expand(item)).collect()),
-            Value::Map(entries) => {
-                Value::Map(entries.iter().map(|(key, value)| (key.clone(), self.expand(value))).collect())
+            YamlValue::List(items) => YamlValue::List(items.iter().map(|item| self.expand(item)).collect()),
+            YamlValue::Map(entries) => {
+                YamlValue::Map(entries.iter().map(|(key, value)| (key.clone(), self.expand(value))).collect())
             }
             other => other.clone(),
         };
-        Node { line: node.line, value }
+        YamlNode { line: node.line, value }
     }
 
-    fn find(&self, name: &str) -> Option<&Node> {
+    fn find(&self, name: &str) -> Option<&YamlNode> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value)
     }
 
     fn expand_text(&self, text: &str) -> String {
-        replace(text, |name| self.find(name).and_then(Node::text))
+        replace(text, |name| self.find(name).and_then(YamlNode::text))
     }
 }
 
 /// Puts the environment's variables in place; an error names the first that isn't set. Lines that are comments of
 /// a command are left alone.
-pub(super) fn environment(text: &str, environment: Environment<'_>) -> Result<String, String> {
+pub(super) fn environment(text: &str, environment: EnvLookup<'_>) -> Result<String, String> {
     let mut missing = None;
     let lines = text.split('\n').map(|line| {
         if line.trim_start().starts_with('#') {
@@ -136,7 +136,7 @@ mod tests {
         let global = Macros::default().with(file.get("g"));
         let own = global.with(file.get("m"));
         let expanded = own.expand(file.get("t").unwrap());
-        assert_eq!(expanded.items()[0].value, Value::Int(4));
+        assert_eq!(expanded.items()[0].value, YamlValue::Int(4));
         assert_eq!(expanded.items()[1].text().unwrap(), "x-4 y ${none} $${ ${}");
         assert_eq!(left("${a}\n# ${b}\n"), ["a"]);
         let variable = |name: &str| (name == "HOME").then(|| "/h".to_owned());

@@ -1,13 +1,13 @@
 //! Configurations of the original LLM-Manager: config.json (models beside `program`), config.yaml (`Local-Models`), and
 //! what v3 keeps in its database.
 
-use llm_manager_ledger::{Configuration, Variant};
+use llm_manager_ledger::{Configuration, ImportedVariant};
 use serde_json::Value as Json;
 use std::path::Path;
 
-use super::emit::{Entry, Output, list, map, quoted};
-use super::report::{Report, counted};
-use super::yaml11::{Node, Value};
+use super::emit::{GeneratedConfig, ModelEntry, list, map, quoted};
+use super::report::{ImportReport, counted};
+use super::yaml11::{YamlNode, YamlValue};
 
 const MODES: [&str; 4] = ["Chat", "Base", "Embedding", "Reranker"];
 /// Keys of `program` that mean nothing here.
@@ -31,18 +31,22 @@ const SETTINGS_LOST: [(&str, &str); 6] = [
 ];
 
 /// Whether it is one: llama-swap knows no `program`.
-pub(super) fn is(file: &Node) -> bool {
+pub(super) fn is(file: &YamlNode) -> bool {
     file.get("Local-Models").is_some() || file.get("program").is_some()
 }
 
 /// What becomes of a file in `folder`.
-pub(super) fn convert(file: &Node, folder: &Path, report: &mut Report) -> Result<Output, String> {
-    let mut output = Output { head: head(), ..Output::default() };
+pub(super) fn convert(
+    file: &YamlNode,
+    folder: &Path,
+    report: &mut ImportReport,
+) -> Result<GeneratedConfig, String> {
+    let mut output = GeneratedConfig { head: head(), ..GeneratedConfig::default() };
     if let Some(given) = file.get("program") {
         program(given, &mut output, report);
     }
-    let is_model = |value: &Node| {
-        matches!(value.value, Value::Map(_))
+    let is_model = |value: &YamlNode| {
+        matches!(value.value, YamlValue::Map(_))
             && (value.get("mode").is_some() || value.get("port").is_some() || value.get("aliases").is_some())
     };
     for (key, value) in file.entries() {
@@ -57,7 +61,7 @@ pub(super) fn convert(file: &Node, folder: &Path, report: &mut Report) -> Result
             _ => report.lost(key.line, &name, "unknown key"),
         }
     }
-    for (key, value) in file.get("Local-Models").into_iter().flat_map(Node::entries) {
+    for (key, value) in file.get("Local-Models").into_iter().flat_map(YamlNode::entries) {
         output.models.extend(model(key, value, folder, report));
     }
     Ok(output)
@@ -67,7 +71,7 @@ fn head() -> Vec<String> {
     vec!["Imported from the original LLM-Manager by `llm-manager import`.".to_owned()]
 }
 
-fn program(given: &Node, output: &mut Output, report: &mut Report) {
+fn program(given: &YamlNode, output: &mut GeneratedConfig, report: &mut ImportReport) {
     let mut has_alive_time = false;
     for (key, value) in given.entries() {
         let name = key.text().unwrap_or_default();
@@ -102,12 +106,17 @@ fn program(given: &Node, output: &mut Output, report: &mut Report) {
     }
 }
 
-fn model(key: &Node, value: &Node, folder: &Path, report: &mut Report) -> Option<Entry> {
+fn model(key: &YamlNode, value: &YamlNode, folder: &Path, report: &mut ImportReport) -> Option<ModelEntry> {
     let name = key.text()?;
     let at = format!("Local-Models.{name}");
-    let mut entry = Entry { name: name.clone(), ..Entry::default() };
-    let aliases: Vec<_> =
-        value.get("aliases").map(Node::items).unwrap_or_default().iter().filter_map(Node::text).collect();
+    let mut entry = ModelEntry { name: name.clone(), ..ModelEntry::default() };
+    let aliases: Vec<_> = value
+        .get("aliases")
+        .map(YamlNode::items)
+        .unwrap_or_default()
+        .iter()
+        .filter_map(YamlNode::text)
+        .collect();
     if let Some(first) = aliases.first().filter(|first| **first != name) {
         report.taken(key.line, &at, format!("the model {name}; the original's ledger calls it {first}"));
     }
@@ -115,12 +124,12 @@ fn model(key: &Node, value: &Node, folder: &Path, report: &mut Report) -> Option
     if !aliases.is_empty() {
         entry.keys.push(("aliases", list(&aliases)));
     }
-    let mode = value.get("mode").and_then(Node::text).unwrap_or_else(|| "Chat".to_owned());
+    let mode = value.get("mode").and_then(YamlNode::text).unwrap_or_else(|| "Chat".to_owned());
     entry.keys.push(("mode", quoted(&known_mode(&mode, key.line, &at, report))));
-    if let Some(port) = value.get("port").and_then(Node::whole) {
+    if let Some(port) = value.get("port").and_then(YamlNode::whole) {
         entry.keys.push(("port", port.to_string()));
     }
-    if let Some(flag) = value.get("auto_start").and_then(Node::flag) {
+    if let Some(flag) = value.get("auto_start").and_then(YamlNode::flag) {
         entry.keys.push(("auto_start", flag.to_string()));
     }
     for (key, inner) in value.entries() {
@@ -147,7 +156,7 @@ fn model(key: &Node, value: &Node, folder: &Path, report: &mut Report) -> Option
     Some(entry)
 }
 
-fn known_mode(mode: &str, line: usize, at: &str, report: &mut Report) -> String {
+fn known_mode(mode: &str, line: usize, at: &str, report: &mut ImportReport) -> String {
     if let Some(known) = MODES.iter().find(|known| known.eq_ignore_ascii_case(mode)) {
         return (*known).to_owned();
     }
@@ -159,15 +168,20 @@ fn known_mode(mode: &str, line: usize, at: &str, report: &mut Report) -> String 
     "Chat".to_owned()
 }
 
-fn variant(given: &Node, folder: &Path, at: &str, report: &mut Report) -> Vec<(&'static str, String)> {
+fn variant(
+    given: &YamlNode,
+    folder: &Path,
+    at: &str,
+    report: &mut ImportReport,
+) -> Vec<(&'static str, String)> {
     let memory = given.get("memory_mb").or_else(|| given.get("gpu_mem_mb"));
     let memory: Vec<_> = memory
         .into_iter()
-        .flat_map(Node::entries)
+        .flat_map(YamlNode::entries)
         .filter_map(|(device, mib)| Some((device.text()?, mib.whole()?.max(0).to_string())))
         .collect();
     let devices: Vec<String> = match given.get("required_devices") {
-        Some(devices) => devices.items().iter().filter_map(Node::text).collect(),
+        Some(devices) => devices.items().iter().filter_map(YamlNode::text).collect(),
         None => memory.iter().map(|(device, _)| device.clone()).collect(),
     };
     let mut keys = placement(&devices, memory, given.line, at, report);
@@ -199,7 +213,7 @@ fn placement(
     memory: Vec<(String, String)>,
     line: usize,
     at: &str,
-    report: &mut Report,
+    report: &mut ImportReport,
 ) -> Vec<(&'static str, String)> {
     let mut keys = Vec::new();
     if !devices.is_empty() {
@@ -221,8 +235,8 @@ fn placement(
 }
 
 /// What becomes of v3's configuration.
-pub(super) fn of_v3(given: &Configuration, report: &mut Report) -> Output {
-    let mut output = Output { head: head(), ..Output::default() };
+pub(super) fn of_v3(given: &Configuration, report: &mut ImportReport) -> GeneratedConfig {
+    let mut output = GeneratedConfig { head: head(), ..GeneratedConfig::default() };
     let mut has_alive_time = false;
     for (key, value) in &given.settings {
         let value: Json = serde_json::from_str(value).unwrap_or_else(|_| Json::from(value.as_str()));
@@ -258,7 +272,7 @@ pub(super) fn of_v3(given: &Configuration, report: &mut Report) -> Output {
     }
     for model in &given.models {
         let at = format!("model_defs.{}", model.name);
-        let mut entry = Entry { name: model.name.clone(), ..Entry::default() };
+        let mut entry = ModelEntry { name: model.name.clone(), ..ModelEntry::default() };
         let aliases: Vec<_> = model.aliases.iter().filter(|alias| **alias != model.name).collect();
         if !aliases.is_empty() {
             entry.keys.push(("aliases", list(&aliases)));
@@ -289,10 +303,10 @@ pub(super) fn of_v3(given: &Configuration, report: &mut Report) -> Output {
 
 /// `served`: what the original puts in place of `{{alias}}`, the first one.
 fn scheme(
-    variant: &Variant,
+    variant: &ImportedVariant,
     served: &str,
     at: &str,
-    report: &mut Report,
+    report: &mut ImportReport,
 ) -> Option<Vec<(&'static str, String)>> {
     let at = format!("{at}.{}", variant.name);
     let json = |text: &str| serde_json::from_str::<Json>(text).unwrap_or(Json::Null);
@@ -317,7 +331,7 @@ fn scheme(
     let mut words = vec![fill(exe)];
     match command.get("args") {
         Some(Json::Array(arguments)) => words.extend(arguments.iter().filter_map(Json::as_str).map(fill)),
-        Some(Json::String(text)) => match super::words::split(text) {
+        Some(Json::String(text)) => match super::split_command::split(text) {
             Ok(arguments) => words.extend(arguments.iter().map(|word| fill(word))),
             Err(error) => report.warn(0, &at, format!("args: {error}; left out")),
         },

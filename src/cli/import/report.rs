@@ -10,7 +10,7 @@ pub(super) fn counted(count: u64, what: &str) -> String {
 
 /// What becomes of each thing in a file.
 #[derive(Debug)]
-pub(super) struct Report {
+pub(super) struct ImportReport {
     file: PathBuf,
     lines: Vec<Line>,
 }
@@ -23,7 +23,7 @@ struct Line {
     text: String,
 }
 
-impl Report {
+impl ImportReport {
     pub(super) fn of(file: &Path) -> Self {
         Self { file: file.to_owned(), lines: Vec::new() }
     }
@@ -48,7 +48,7 @@ impl Report {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for ImportReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut lines: Vec<_> = self.lines.iter().collect();
         lines.sort_by_key(|line| line.number);

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use llm_manager_ledger::{Configuration, DefinedModel, Variant};
+use llm_manager_ledger::{Configuration, DefinedModel, ImportedVariant};
 use llm_manager_policy::spec::{Launch, ModelSpec, Spec};
 
-use super::{emit::Output, llama_swap, original, report::Report, yaml11};
+use super::{emit::GeneratedConfig, llama_swap, original, report::ImportReport, yaml11};
 use crate::config;
 
-fn spec(output: &Output) -> Spec {
+fn spec(output: &GeneratedConfig) -> Spec {
     let text = output.text();
     match config::parse(text.as_bytes(), &std::env::temp_dir().join("config.yaml")) {
         Ok(loaded) => loaded.spec,
@@ -17,7 +17,7 @@ fn spec(output: &Output) -> Spec {
 }
 
 fn from_llama_swap(yaml: &str) -> (Spec, String) {
-    let mut report = Report::of(Path::new("l.yaml"));
+    let mut report = ImportReport::of(Path::new("l.yaml"));
     let variable = |name: &str| (name == "KEY").then(|| "secret".to_owned());
     let output = llama_swap::convert(&yaml11::parse(yaml).unwrap(), &variable, &mut report).unwrap();
     (spec(&output), report.to_string())
@@ -156,7 +156,7 @@ fn mistakes_that_llama_swap_stops_at_stop_the_import() {
         ("models: {a: {cmd: \"x 'y\"}}", "never closed"),
         ("apiKeys: [\"${env.NO}\"]", "apiKeys"),
     ] {
-        let mut report = Report::of(Path::new("l.yaml"));
+        let mut report = ImportReport::of(Path::new("l.yaml"));
         let error = llama_swap::convert(&yaml11::parse(yaml).unwrap(), &|_| None, &mut report).unwrap_err();
         assert!(error.contains(words), "{error}");
     }
@@ -171,7 +171,7 @@ fn configurations_of_the_original_in_all_their_forms() {
                 \x20   mode: Chat\n    port: 10001\n    auto_start: yes\n    V100:\n      required_devices: [v100]\n      script_path: \"S\\\\old.sh\"\n\
                 \x20     memory_mb: {v100: 16000, other: 5}\n";
     for text in [json, yaml] {
-        let mut report = Report::of(Path::new("c"));
+        let mut report = ImportReport::of(Path::new("c"));
         let output = original::convert(&yaml11::parse(text).unwrap(), folder.path(), &mut report).unwrap();
         let text = output.text().replace(r#""S/old.sh""#, r#""/bin/sh""#);
         let spec = config::parse(text.as_bytes(), &folder.path().join("config.yaml")).unwrap().spec;
@@ -204,7 +204,7 @@ fn a_command_of_v3_names_what_v3_would_and_secrets_of_its_settings_stay_there() 
             mode: "Chat".to_owned(),
             port: 10_001,
             aliases: vec!["qwen-api".to_owned(), "Qwen 3".to_owned()],
-            variants: vec![Variant {
+            variants: vec![ImportedVariant {
                 name: "Dual".to_owned(),
                 required_devices: "[]".to_owned(),
                 memory_mb: "{}".to_owned(),
@@ -213,7 +213,7 @@ fn a_command_of_v3_names_what_v3_would_and_secrets_of_its_settings_stay_there() 
             ..DefinedModel::default()
         }],
     };
-    let mut report = Report::of(Path::new("v3.db"));
+    let mut report = ImportReport::of(Path::new("v3.db"));
     let spec = spec(&original::of_v3(&given, &mut report));
     assert_eq!(spec.program.port, 8081);
     // Its backend knows itself by the first alias.

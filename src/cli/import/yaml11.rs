@@ -11,14 +11,14 @@ const DEEPEST: usize = 100;
 
 /// A value and the line on which it stands.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Node {
+pub(super) struct YamlNode {
     pub(super) line: usize,
-    pub(super) value: Value,
+    pub(super) value: YamlValue,
 }
 
 /// What stands there.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value {
+pub(super) enum YamlValue {
     Null,
     Bool(bool),
     Int(i64),
@@ -28,11 +28,11 @@ pub(super) enum Value {
         text: String,
         plain: bool,
     },
-    List(Vec<Node>),
-    Map(Vec<(Node, Node)>),
+    List(Vec<YamlNode>),
+    Map(Vec<(YamlNode, YamlNode)>),
 }
 
-impl Node {
+impl YamlNode {
     /// The entry `key` of a mapping.
     pub(super) fn get(&self, key: &str) -> Option<&Self> {
         self.entries().find(|(name, _)| name.text().as_deref() == Some(key)).map(|(_, value)| value)
@@ -40,33 +40,33 @@ impl Node {
 
     /// Keys and values of a mapping; of anything else, none.
     pub(super) fn entries(&self) -> impl Iterator<Item = (&Self, &Self)> {
-        let entries = if let Value::Map(entries) = &self.value { entries.as_slice() } else { &[] };
+        let entries = if let YamlValue::Map(entries) = &self.value { entries.as_slice() } else { &[] };
         entries.iter().map(|(key, value)| (key, value))
     }
 
     /// Items of a list; of anything else, none.
     pub(super) fn items(&self) -> &[Self] {
-        if let Value::List(items) = &self.value { items } else { &[] }
+        if let YamlValue::List(items) = &self.value { items } else { &[] }
     }
 
     /// A scalar as the text that a 1.1 parser makes of it: `010` is "8", `1e3` is "1000".
     pub(super) fn text(&self) -> Option<String> {
         match &self.value {
-            Value::Text { text, .. } => Some(text.clone()),
-            Value::Bool(flag) => Some(flag.to_string()),
-            Value::Int(number) => Some(number.to_string()),
-            Value::Float(number) => Some(number.to_string()),
-            Value::Null => Some(String::new()),
-            Value::List(_) | Value::Map(_) => None,
+            YamlValue::Text { text, .. } => Some(text.clone()),
+            YamlValue::Bool(flag) => Some(flag.to_string()),
+            YamlValue::Int(number) => Some(number.to_string()),
+            YamlValue::Float(number) => Some(number.to_string()),
+            YamlValue::Null => Some(String::new()),
+            YamlValue::List(_) | YamlValue::Map(_) => None,
         }
     }
 
     /// A whole number; a fraction is cut off.
     pub(super) fn whole(&self) -> Option<i64> {
         match &self.value {
-            Value::Int(number) => Some(*number),
-            Value::Float(number) if number.is_finite() => Some(number.trunc() as i64),
-            Value::Text { text, .. } => text.trim().parse().ok(),
+            YamlValue::Int(number) => Some(*number),
+            YamlValue::Float(number) if number.is_finite() => Some(number.trunc() as i64),
+            YamlValue::Text { text, .. } => text.trim().parse().ok(),
             _ => None,
         }
     }
@@ -74,8 +74,8 @@ impl Node {
     /// Any number.
     pub(super) fn number(&self) -> Option<f64> {
         match &self.value {
-            Value::Int(number) => Some(*number as f64),
-            Value::Float(number) => Some(*number),
+            YamlValue::Int(number) => Some(*number as f64),
+            YamlValue::Float(number) => Some(*number),
             _ => None,
         }
     }
@@ -83,8 +83,8 @@ impl Node {
     /// A truth value, with the words of YAML 1.1.
     pub(super) fn flag(&self) -> Option<bool> {
         match &self.value {
-            Value::Bool(flag) => Some(*flag),
-            Value::Text { text, plain: true } => match text.as_str() {
+            YamlValue::Bool(flag) => Some(*flag),
+            YamlValue::Text { text, plain: true } => match text.as_str() {
                 "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Some(true),
                 "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => Some(false),
                 _ => None,
@@ -95,14 +95,14 @@ impl Node {
 
     /// Whether it is a text, and not a number or a truth value.
     pub(super) fn is_text(&self) -> bool {
-        matches!(self.value, Value::Text { .. })
+        matches!(self.value, YamlValue::Text { .. })
     }
 }
 
 /// Reads the first document; anchors, aliases and `<<` are resolved.
-pub(super) fn parse(text: &str) -> Result<Node, String> {
-    let mut open: Vec<(Node, usize)> = Vec::new();
-    let mut anchors: HashMap<usize, Node> = HashMap::new();
+pub(super) fn parse(text: &str) -> Result<YamlNode, String> {
+    let mut open: Vec<(YamlNode, usize)> = Vec::new();
+    let mut anchors: HashMap<usize, YamlNode> = HashMap::new();
     let mut left = MOST_NODES;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut parser = Parser::new_from_str(text);
@@ -117,21 +117,21 @@ pub(super) fn parse(text: &str) -> Result<Node, String> {
                 let is_text = tag.is_some_and(|tag| tag.suffix == "str");
                 let plain = style == ScalarStyle::Plain && !is_text;
                 let value =
-                    if plain { resolve(&text) } else { Value::Text { text: text.into_owned(), plain } };
-                (Node { line, value }, anchor)
+                    if plain { resolve(&text) } else { YamlValue::Text { text: text.into_owned(), plain } };
+                (YamlNode { line, value }, anchor)
             }
             Event::Alias(anchor) => {
                 let node =
                     anchors.get(&anchor).cloned().ok_or(format!("line {line}: an alias of nothing"))?;
                 // It stands where the alias stands.
-                (Node { line, ..node }, 0)
+                (YamlNode { line, ..node }, 0)
             }
             Event::SequenceStart(anchor, _) => {
-                open.push((Node { line, value: Value::List(Vec::new()) }, anchor));
+                open.push((YamlNode { line, value: YamlValue::List(Vec::new()) }, anchor));
                 continue;
             }
             Event::MappingStart(anchor, _) => {
-                open.push((Node { line, value: Value::Map(Vec::new()) }, anchor));
+                open.push((YamlNode { line, value: YamlValue::Map(Vec::new()) }, anchor));
                 continue;
             }
             Event::SequenceEnd | Event::MappingEnd => match open.pop() {
@@ -146,36 +146,39 @@ pub(super) fn parse(text: &str) -> Result<Node, String> {
         }
         match open.last_mut() {
             None => return Ok(node),
-            Some((Node { value: Value::List(items), .. }, _)) => items.push(node),
-            Some((Node { value: Value::Map(entries), .. }, _)) => match entries.last_mut() {
+            Some((YamlNode { value: YamlValue::List(items), .. }, _)) => items.push(node),
+            Some((YamlNode { value: YamlValue::Map(entries), .. }, _)) => match entries.last_mut() {
                 Some((_, value)) if value.line == 0 => *value = node,
                 // A value on line 0 is one that is still to come.
-                _ => entries.push((node, Node { line: 0, value: Value::Null })),
+                _ => entries.push((node, YamlNode { line: 0, value: YamlValue::Null })),
             },
             Some(_) => {}
         }
     }
-    Ok(Node { line: 1, value: Value::Null })
+    Ok(YamlNode { line: 1, value: YamlValue::Null })
 }
 
 /// What an alias multiplies; a container's parts have been counted when they were read.
-fn size(node: &Node) -> usize {
+fn size(node: &YamlNode) -> usize {
     match &node.value {
-        Value::List(items) => 1 + items.iter().map(size).sum::<usize>(),
-        Value::Map(entries) => 1 + entries.iter().map(|(key, value)| size(key) + size(value)).sum::<usize>(),
+        YamlValue::List(items) => 1 + items.iter().map(size).sum::<usize>(),
+        YamlValue::Map(entries) => {
+            1 + entries.iter().map(|(key, value)| size(key) + size(value)).sum::<usize>()
+        }
         _ => 1,
     }
 }
 
 /// Puts in place what `<<` stands for.
-fn merged(node: Node) -> Node {
-    let Value::Map(entries) = node.value else { return node };
-    let is_merge = |key: &Node| matches!(&key.value, Value::Text { text, plain: true } if text == "<<");
+fn merged(node: YamlNode) -> YamlNode {
+    let YamlValue::Map(entries) = node.value else { return node };
+    let is_merge =
+        |key: &YamlNode| matches!(&key.value, YamlValue::Text { text, plain: true } if text == "<<");
     let (bases, mut own): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(key, _)| is_merge(key));
     for (_, base) in bases {
-        let bases = if let Value::List(items) = base.value { items } else { vec![base] };
+        let bases = if let YamlValue::List(items) = base.value { items } else { vec![base] };
         for base in bases {
-            let Value::Map(entries) = base.value else { continue };
+            let YamlValue::Map(entries) = base.value else { continue };
             for (key, value) in entries {
                 if !own.iter().any(|(known, _)| known.value == key.value) {
                     own.push((key, value));
@@ -183,22 +186,22 @@ fn merged(node: Node) -> Node {
             }
         }
     }
-    Node { line: node.line, value: Value::Map(own) }
+    YamlNode { line: node.line, value: YamlValue::Map(own) }
 }
 
 /// What a plain scalar is.
-fn resolve(text: &str) -> Value {
+fn resolve(text: &str) -> YamlValue {
     match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
-        "true" | "True" | "TRUE" => return Value::Bool(true),
-        "false" | "False" | "FALSE" => return Value::Bool(false),
-        ".inf" | ".Inf" | "+.inf" => return Value::Float(f64::INFINITY),
-        "-.inf" | "-.Inf" => return Value::Float(f64::NEG_INFINITY),
-        ".nan" | ".NaN" => return Value::Float(f64::NAN),
+        "" | "~" | "null" | "Null" | "NULL" => return YamlValue::Null,
+        "true" | "True" | "TRUE" => return YamlValue::Bool(true),
+        "false" | "False" | "FALSE" => return YamlValue::Bool(false),
+        ".inf" | ".Inf" | "+.inf" => return YamlValue::Float(f64::INFINITY),
+        "-.inf" | "-.Inf" => return YamlValue::Float(f64::NEG_INFINITY),
+        ".nan" | ".NaN" => return YamlValue::Float(f64::NAN),
         _ => {}
     }
     if let Some(number) = whole(text) {
-        return Value::Int(number);
+        return YamlValue::Int(number);
     }
     let digits = text.replace('_', "");
     let is_float =
@@ -206,8 +209,8 @@ fn resolve(text: &str) -> Value {
             && digits.chars().all(|c| c.is_ascii_digit() || "+-.eE".contains(c))
             && digits.contains(|c: char| c.is_ascii_digit());
     match digits.parse::<f64>() {
-        Ok(number) if is_float => Value::Float(number),
-        _ => Value::Text { text: text.to_owned(), plain: true },
+        Ok(number) if is_float => YamlValue::Float(number),
+        _ => YamlValue::Text { text: text.to_owned(), plain: true },
     }
 }
 
@@ -278,6 +281,6 @@ mod tests {
         let laughs: String =
             (1..20).map(|n| format!("l{n}: &l{n} [{}]\n", format!("*l{},", n - 1).repeat(10))).collect();
         assert!(parse(&format!("l0: &l0 [x,x]\n{laughs}")).is_err());
-        assert_eq!(parse("").unwrap().value, Value::Null);
+        assert_eq!(parse("").unwrap().value, YamlValue::Null);
     }
 }

@@ -1,27 +1,27 @@
 //! The command that starts a model.
 
-use super::found::{Format, Found, Model};
+use super::inventory::{FoundModel, Inventory, WeightFormat};
 
 /// The words that start the model.
 pub(super) fn command(
-    found: &Found,
-    model: &Model,
+    found: &Inventory,
+    model: &FoundModel,
     is_gpu: bool,
     cards: usize,
     context: Option<u64>,
 ) -> Vec<String> {
     let program = match model.format {
-        Format::Gguf => {
+        WeightFormat::Gguf => {
             found.llama_server.as_ref().map_or("llama-server".to_owned(), |path| path.display().to_string())
         }
-        Format::Safetensors => {
+        WeightFormat::Safetensors => {
             found.vllm.as_ref().map_or("vllm".to_owned(), |path| path.display().to_string())
         }
     };
     let path = model.path.display().to_string();
     let mut words = vec![program];
     match model.format {
-        Format::Gguf => {
+        WeightFormat::Gguf => {
             words.extend(["-m".to_owned(), path]);
             if let Some(projector) = &model.projector {
                 words.extend(["--mmproj".to_owned(), projector.display().to_string()]);
@@ -35,7 +35,7 @@ pub(super) fn command(
                 _ => {}
             }
         }
-        Format::Safetensors => {
+        WeightFormat::Safetensors => {
             words.extend(["serve".to_owned(), path]);
             words.extend(
                 ["--host", "127.0.0.1", "--port", "{port}", "--served-model-name"].map(str::to_owned),

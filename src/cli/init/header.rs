@@ -37,7 +37,7 @@ pub(super) enum Use {
 
 /// What a header says.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Header {
+pub(super) struct ModelHeader {
     pub(super) architecture: String,
     /// `general.type`; files of before 2024 have none.
     pub(super) kind: Option<String>,
@@ -45,7 +45,7 @@ pub(super) struct Header {
     pub(super) pooling: Option<u64>,
 }
 
-impl Header {
+impl ModelHeader {
     /// The header of the GGUF file at `path`, or what is wrong with it.
     pub(super) fn read(path: &Path) -> Result<Self, String> {
         Ok(Self::of(&llm_manager_weights::values(path)?))
@@ -139,8 +139,8 @@ pub(super) mod tests {
         ] {
             let path = folder.path().join("model.gguf");
             std::fs::write(&path, gguf(architecture, pooling)).unwrap();
-            let header = Header::read(&path).unwrap();
-            assert_eq!(header, Header { architecture: architecture.to_owned(), kind: None, pooling });
+            let header = ModelHeader::read(&path).unwrap();
+            assert_eq!(header, ModelHeader { architecture: architecture.to_owned(), kind: None, pooling });
             assert_eq!(header.mode(name), mode, "{architecture} {name}");
         }
     }
@@ -148,8 +148,12 @@ pub(super) mod tests {
     #[test]
     fn not_every_file_is_a_model() {
         let usage = |architecture: &str, kind: Option<&str>| {
-            Header { architecture: architecture.to_owned(), kind: kind.map(str::to_owned), pooling: None }
-                .usage("x")
+            ModelHeader {
+                architecture: architecture.to_owned(),
+                kind: kind.map(str::to_owned),
+                pooling: None,
+            }
+            .usage("x")
         };
         assert_eq!(usage("llama", Some("model")), Use::Model("Chat"));
         assert_eq!(usage("llama", Some("something new")), Use::Model("Chat"));

@@ -3,14 +3,14 @@
 use serde_json::Value;
 use std::path::Path;
 
-use super::search::{Search, sorted};
+use super::search::{ModelSearch, sorted};
 
 /// The host and the owner that Ollama leaves out of a name.
 const HOST: &str = "registry.ollama.ai";
 const OWNER: &str = "library";
 
 /// Adds what lies in `folder`.
-pub(super) fn look_into(folder: &Path, search: &mut Search) {
+pub(super) fn look_into(folder: &Path, search: &mut ModelSearch) {
     for host in sorted(&folder.join("manifests")) {
         for owner in sorted(&host) {
             for name in sorted(&owner) {
@@ -36,7 +36,7 @@ pub(super) fn look_into(folder: &Path, search: &mut Search) {
     }
 }
 
-fn model(folder: &Path, name: String, manifest: &Value, search: &mut Search) {
+fn model(folder: &Path, name: String, manifest: &Value, search: &mut ModelSearch) {
     let file = |kind: &str| {
         let of_kind = |layer: &&Value| layer["mediaType"].as_str().is_some_and(|found| found.ends_with(kind));
         let layer = manifest["layers"].as_array()?.iter().find(of_kind)?;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::found::{Format, Model};
-use super::header::{Header, Use};
+use super::header::{ModelHeader, Use};
+use super::inventory::{FoundModel, WeightFormat};
 
 /// How deep below a folder of models files are looked for: `hub/models--x/snapshots/hash/file`, and one more.
 const DEEPEST: usize = 6;
@@ -18,8 +18,8 @@ const SMALLEST: u64 = 1 << 20;
 
 /// What a search has found.
 #[derive(Debug, Default)]
-pub(super) struct Search {
-    pub(super) models: Vec<Model>,
+pub(super) struct ModelSearch {
+    pub(super) models: Vec<FoundModel>,
     /// What looks like a model and can't be one here: a sentence each.
     pub(super) left_out: Vec<String>,
     /// Folders that were looked into, without their links.
@@ -35,7 +35,7 @@ pub(super) fn sorted(folder: &Path) -> Vec<PathBuf> {
     paths
 }
 
-impl Search {
+impl ModelSearch {
     /// Whether it was given up because there is too much to look at.
     pub(super) fn is_cut(&self) -> bool {
         self.entries >= MOST_ENTRIES
@@ -94,7 +94,7 @@ impl Search {
         let files: Vec<_> = files.map(|(path, bytes)| (path, stem(path), *bytes)).collect();
         let is_projector = |path: &Path, stem: &str| {
             stem.to_ascii_lowercase().contains("mmproj")
-                || Header::read(path).is_ok_and(|header| header.usage(stem) == Use::Projector)
+                || ModelHeader::read(path).is_ok_and(|header| header.usage(stem) == Use::Projector)
         };
         let (projectors, models): (Vec<_>, Vec<_>) =
             files.iter().partition(|(path, stem, _)| is_projector(path, stem));
@@ -128,7 +128,7 @@ impl Search {
         if bytes < SMALLEST {
             return self.leave_out(path, "it is smaller than 1 MiB");
         }
-        let header = match Header::read(path) {
+        let header = match ModelHeader::read(path) {
             Ok(header) => header,
             // It names the file itself.
             Err(error) => return self.left_out.push(error),
@@ -136,7 +136,14 @@ impl Search {
         match header.usage(&name) {
             Use::Model(mode) => {
                 let projector = projector.filter(|_| mode == "Chat");
-                self.add(Model { name, path: absolute(path), format: Format::Gguf, bytes, mode, projector });
+                self.add(FoundModel {
+                    name,
+                    path: absolute(path),
+                    format: WeightFormat::Gguf,
+                    bytes,
+                    mode,
+                    projector,
+                });
             }
             Use::LeftOut(why) => self.leave_out(path, why),
             Use::Projector | Use::Nothing => {}
@@ -157,10 +164,10 @@ impl Search {
         let Some(mode) = mode_of(architecture, &name) else {
             return self.leave_out(folder, format!("no mode is known for the architecture {architecture}"));
         };
-        self.add(Model {
+        self.add(FoundModel {
             name,
             path: absolute(folder),
-            format: Format::Safetensors,
+            format: WeightFormat::Safetensors,
             bytes,
             mode,
             projector: None,
@@ -168,7 +175,7 @@ impl Search {
     }
 
     /// Takes a model whose path can be written down.
-    fn add(&mut self, model: Model) {
+    fn add(&mut self, model: FoundModel) {
         let paths = [Some(&model.path), model.projector.as_ref()];
         let texts: Vec<_> = paths.into_iter().flatten().map(|path| path.to_str()).collect();
         if texts.contains(&None) {
@@ -210,7 +217,7 @@ fn mode_of(architecture: &str, name: &str) -> Option<&'static str> {
     if ends(&["Model", "ForMaskedLM"]) && !ends(&["LMHeadModel"]) {
         return Some("Embedding");
     }
-    let header = Header { architecture: architecture.to_ascii_lowercase(), ..Header::default() };
+    let header = ModelHeader { architecture: architecture.to_ascii_lowercase(), ..ModelHeader::default() };
     ends(&["ForCausalLM", "ForConditionalGeneration", "LMHeadModel"]).then(|| header.mode(name))
 }
 

@@ -1,11 +1,11 @@
 //! The configuration that `init` proposes, with the reasons in comments.
 
 use super::command::command;
-use super::found::{Format, Found, Model};
-use super::need::{Placement, placements};
+use super::inventory::{FoundModel, Inventory, WeightFormat};
+use super::placements::{Placement, placements};
 
 /// A commented configuration for what was found.
-pub(super) fn config(found: &Found) -> String {
+pub(super) fn config(found: &Inventory) -> String {
     let mut text = String::from(
         "# Written by `llm-manager init` for what it found on this machine. Every key is explained in\n\
          # config.example.yaml; `llm-manager check` says what is wrong with this file.\n\n\
@@ -37,7 +37,7 @@ pub(super) fn config(found: &Found) -> String {
     }
     text.push('\n');
     let (usable, unusable): (Vec<_>, Vec<_>) =
-        found.models.iter().partition(|model| model.format == Format::Gguf || found.vllm.is_some());
+        found.models.iter().partition(|model| model.format == WeightFormat::Gguf || found.vllm.is_some());
     for model in unusable {
         text.push_str(&format!(
             "# Left out, since no engine for it was found: {} in {}.\n",
@@ -73,7 +73,7 @@ const NO_MODEL: &str = "\
 Local-Models: {}
 ";
 
-fn entry(found: &Found, model: &Model) -> String {
+fn entry(found: &Inventory, model: &FoundModel) -> String {
     let mut text = format!("  {}:\n    mode: {}\n", quoted(&model.name), model.mode);
     let need = model.memory_mib();
     let mut variants = 0;
@@ -94,7 +94,7 @@ fn entry(found: &Found, model: &Model) -> String {
     if variants == 0 {
         let has_card = found.devices.iter().any(|device| device.is_gpu);
         let why = match model.format {
-            Format::Safetensors if !has_card => {
+            WeightFormat::Safetensors if !has_card => {
                 "vLLM runs it on a graphics card, and none is seen here".to_owned()
             }
             _ => format!("it needs about {need} MiB and no device here has as much"),
@@ -120,7 +120,7 @@ mod tests {
 
     use llm_manager_policy::spec::{Launch, Spec};
 
-    use super::super::found::Device;
+    use super::super::inventory::FoundDevice;
     use super::*;
     use crate::config;
 
@@ -131,18 +131,25 @@ mod tests {
         }
     }
 
-    fn device(name: &str, total_mib: u64, is_gpu: bool) -> Device {
-        Device { name: name.to_owned(), total_mib, is_gpu }
+    fn device(name: &str, total_mib: u64, is_gpu: bool) -> FoundDevice {
+        FoundDevice { name: name.to_owned(), total_mib, is_gpu }
     }
 
-    fn gguf(name: &str, gib: u64, mode: &'static str) -> Model {
+    fn gguf(name: &str, gib: u64, mode: &'static str) -> FoundModel {
         let path = PathBuf::from(format!("/srv/{name}.gguf"));
-        Model { name: name.to_owned(), path, format: Format::Gguf, bytes: gib << 30, mode, projector: None }
+        FoundModel {
+            name: name.to_owned(),
+            path,
+            format: WeightFormat::Gguf,
+            bytes: gib << 30,
+            mode,
+            projector: None,
+        }
     }
 
     #[test]
     fn what_was_found_becomes_a_file_without_errors() {
-        let found = Found {
+        let found = Inventory {
             devices: vec![
                 device("NVIDIA GeForce RTX 3090", 24_576, true),
                 device("NVIDIA GeForce RTX 3090", 24_576, true),
@@ -153,9 +160,9 @@ mod tests {
                 gguf("small \"one\": #1", 4, "Chat"),
                 gguf("large", 30, "Embedding"),
                 gguf("huge", 200, "Chat"),
-                Model { format: Format::Safetensors, ..gguf("tensors", 4, "Chat") },
+                FoundModel { format: WeightFormat::Safetensors, ..gguf("tensors", 4, "Chat") },
             ],
-            ..Found::default()
+            ..Inventory::default()
         };
         let text = config(&found);
         let spec = spec(&text);
@@ -191,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_machine_with_nothing_gets_a_file_that_says_what_to_do() {
-        let text = config(&Found::default());
+        let text = config(&Inventory::default());
         let spec = spec(&text);
         assert!(spec.models.is_empty() && spec.program.disable_gpu_monitoring);
         assert!(text.contains("init --models DIR"), "{text}");
@@ -204,11 +211,11 @@ mod tests {
 
     #[test]
     fn weights_for_vllm_are_served_by_it() {
-        let found = Found {
+        let found = Inventory {
             devices: vec![device("NVIDIA H100", 81_920, true), device("cpu", 65_536, false)],
             vllm: Some(std::env::current_exe().unwrap()),
-            models: vec![Model { format: Format::Safetensors, ..gguf("tensors", 4, "Chat") }],
-            ..Found::default()
+            models: vec![FoundModel { format: WeightFormat::Safetensors, ..gguf("tensors", 4, "Chat") }],
+            ..Inventory::default()
         };
         let spec = spec(&config(&found));
         let [variant] = &spec.models[0].variants[..] else { panic!("{:?}", spec.models[0]) };

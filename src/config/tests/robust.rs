@@ -4,13 +4,13 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
-use super::super::{Report, parse};
+use super::super::{ConfigReport, parse};
 
 const EXAMPLE: &str = include_str!("../../../config.example.yaml");
 
 /// Reads `bytes`, shows every message, and finds no line that the text doesn't have.
 fn read(bytes: &[u8]) -> Result<(), TestCaseError> {
-    let report: Report = match parse(bytes, Path::new("no/such/folder/config.yaml")) {
+    let report: ConfigReport = match parse(bytes, Path::new("no/such/folder/config.yaml")) {
         Ok(loaded) => loaded.warnings,
         Err(report) => report,
     };

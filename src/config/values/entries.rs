@@ -2,20 +2,20 @@
 
 use super::misfit::{Item, Misfit, kind_of};
 use super::scalars::{as_text, quote_it, whole_path};
-use crate::config::slips;
-use crate::config::source::Place;
+use crate::config::common_mistakes;
 use crate::config::suggest;
-use llm_manager_policy::system::System;
+use crate::config::yaml_document::LocatedValue;
+use llm_manager_policy::system::OsFamily;
 use serde_yaml::Value;
 
 /// Headers that belong to the connection or to the body.
 const OWN_HEADERS: [&str; 4] = ["host", "content-length", "transfer-encoding", "connection"];
 
 pub(super) fn entries(
-    place: Place<'_>,
+    place: LocatedValue<'_>,
     wanted: &str,
     example: &str,
-    check: impl Fn(&str, Place<'_>) -> Result<(), Misfit>,
+    check: impl Fn(&str, LocatedValue<'_>) -> Result<(), Misfit>,
 ) -> Vec<Misfit> {
     let Some(mapping) = place.value.as_mapping() else {
         let message = format!("expected {wanted}, got {}", kind_of(place.value));
@@ -38,7 +38,7 @@ pub(super) fn entries(
 }
 
 pub(super) fn is_system(key: &str) -> Result<(), Misfit> {
-    let known = [System::Unix.key(), System::Windows.key()];
+    let known = [OsFamily::Unix.key(), OsFamily::Windows.key()];
     if known.contains(&key) {
         return Ok(());
     }
@@ -46,7 +46,7 @@ pub(super) fn is_system(key: &str) -> Result<(), Misfit> {
     Err(Misfit::saying("isn't a system that scripts can be set for", Some(hint)))
 }
 
-pub(super) fn variable(name: &str, place: Place<'_>) -> Result<(), Misfit> {
+pub(super) fn variable(name: &str, place: LocatedValue<'_>) -> Result<(), Misfit> {
     if name.is_empty() || name.contains(['=', '\0']) {
         return Err(Misfit::saying("is not a variable name: it is empty or has `=` or NUL in it", None));
     }
@@ -62,16 +62,15 @@ pub(super) fn variable(name: &str, place: Place<'_>) -> Result<(), Misfit> {
                     Some("for an empty value, write \"\"".to_owned())
                 }
                 Value::Null => as_text(place),
-                other => {
-                    slips::placeholder(other).or_else(|| Some("write it as one text, in quotes".to_owned()))
-                }
+                other => common_mistakes::placeholder(other)
+                    .or_else(|| Some("write it as one text, in quotes".to_owned())),
             };
             Err(Misfit::saying(&message, hint))
         }
     }
 }
 
-pub(super) fn header(name: &str, place: Place<'_>) -> Result<(), Misfit> {
+pub(super) fn header(name: &str, place: LocatedValue<'_>) -> Result<(), Misfit> {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if name.is_empty() || !name.bytes().all(token) {
         return Err(Misfit::saying("is no name of a header", Some("write it like x-api-key".to_owned())));
@@ -96,7 +95,7 @@ pub(super) fn is_path(text: &str) -> bool {
 }
 
 /// A path of ours, and the backend's for it.
-pub(super) fn own_path(path: &str, place: Place<'_>) -> Result<(), Misfit> {
+pub(super) fn own_path(path: &str, place: LocatedValue<'_>) -> Result<(), Misfit> {
     if !is_path(path) {
         let hint = Some("write it like /v1/embeddings: /embed".to_owned());
         return Err(Misfit::saying("is no path that clients ask for", hint));
@@ -107,7 +106,7 @@ pub(super) fn own_path(path: &str, place: Place<'_>) -> Result<(), Misfit> {
     }
 }
 
-pub(super) fn prefix(place: Place<'_>) -> Result<(), Misfit> {
+pub(super) fn prefix(place: LocatedValue<'_>) -> Result<(), Misfit> {
     match place.value.as_str() {
         Some(text) if text.is_empty() || is_path(text) => Ok(()),
         _ => {
@@ -123,7 +122,7 @@ pub(super) fn prefix(place: Place<'_>) -> Result<(), Misfit> {
     }
 }
 
-pub(super) fn body(place: Place<'_>) -> Result<(), Misfit> {
+pub(super) fn body(place: LocatedValue<'_>) -> Result<(), Misfit> {
     if let Some(hint) = place.value.as_mapping().and_then(placeholder_within) {
         return Err(Misfit::saying("has a placeholder without quotes in it", Some(hint)));
     }
@@ -141,10 +140,10 @@ fn placeholder_within(mapping: &serde_yaml::Mapping) -> Option<String> {
     let is_model = |hint: &String| hint.contains("\"{model}\"");
     mapping.values().find_map(|value| match value {
         Value::Mapping(inner) => {
-            slips::placeholder(value).filter(is_model).or_else(|| placeholder_within(inner))
+            common_mistakes::placeholder(value).filter(is_model).or_else(|| placeholder_within(inner))
         }
         Value::Sequence(items) => items.iter().find_map(|item| {
-            slips::placeholder(item)
+            common_mistakes::placeholder(item)
                 .filter(is_model)
                 .or_else(|| item.as_mapping().and_then(placeholder_within))
         }),

@@ -1,6 +1,6 @@
 //! A value that does not fit, and how it is shown in the words of a message.
 
-use crate::config::source::Place;
+use crate::config::yaml_document::LocatedValue;
 use serde_yaml::Value;
 
 /// What is wrong with a value; `item`: the index or key in it to blame.
@@ -17,7 +17,7 @@ pub(in crate::config) enum Item {
 }
 
 impl Misfit {
-    pub(super) fn new(wanted: &str, place: Place<'_>, hint: Option<String>) -> Self {
+    pub(super) fn new(wanted: &str, place: LocatedValue<'_>, hint: Option<String>) -> Self {
         Self { item: None, message: format!("expected {wanted}, got {}", got(place)), hint }
     }
 
@@ -32,7 +32,7 @@ impl Misfit {
 }
 
 /// A value in the words of a message, as it is written. Long texts are cut.
-pub(in crate::config) fn got(place: Place<'_>) -> String {
+pub(in crate::config) fn got(place: LocatedValue<'_>) -> String {
     match place.value {
         Value::Null => "nothing".to_owned(),
         Value::Bool(flag) => place.plain().map_or_else(|| flag.to_string(), str::to_owned),

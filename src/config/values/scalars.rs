@@ -1,9 +1,9 @@
 //! Values that are one text, one number or one word.
 
 use super::misfit::Misfit;
-use crate::config::slips;
-use crate::config::source::Place;
+use crate::config::common_mistakes;
 use crate::config::suggest;
+use crate::config::yaml_document::LocatedValue;
 use llm_manager_policy::pricing::Price;
 use serde_yaml::Value;
 
@@ -21,7 +21,7 @@ fn name_at(text: &str, control: &str) -> Result<(), Misfit> {
         wrong("has a control character (a tab or line break, for example) in it", control)
     } else if text.trim() != text {
         wrong("starts or ends with a space", "remove the space")
-    } else if let Some(inner) = slips::between_typographic_quotes(text) {
+    } else if let Some(inner) = common_mistakes::between_typographic_quotes(text) {
         let message = format!("is {text:?}: these quotes are no YAML quotes, but a part of the text");
         wrong(&message, &format!("write \"{inner}\""))
     } else {
@@ -29,25 +29,25 @@ fn name_at(text: &str, control: &str) -> Result<(), Misfit> {
     }
 }
 
-pub(super) fn text(place: Place<'_>) -> Result<(), Misfit> {
+pub(super) fn text(place: LocatedValue<'_>) -> Result<(), Misfit> {
     match place.value {
-        Value::String(text) => name_at(text, &slips::control(place)),
+        Value::String(text) => name_at(text, &common_mistakes::control(place)),
         _ => Err(Misfit::new("text", place, as_text(place))),
     }
 }
 
 /// The hint for something that was meant to be text.
-pub(super) fn as_text(place: Place<'_>) -> Option<String> {
+pub(super) fn as_text(place: LocatedValue<'_>) -> Option<String> {
     match place.value {
         Value::Bool(_) | Value::Number(_) => Some(quote_it(place)),
         Value::Null => {
             place.plain().filter(|raw| !raw.is_empty()).map(|raw| format!("put it in quotes: \"{raw}\""))
         }
-        value => slips::placeholder(value),
+        value => common_mistakes::placeholder(value),
     }
 }
 
-pub(super) fn price(place: Place<'_>) -> Result<(), Misfit> {
+pub(super) fn price(place: LocatedValue<'_>) -> Result<(), Misfit> {
     let Value::String(text) = place.value else {
         return Err(Misfit::new("a decimal in quotes", place, Some(quote_it(place))));
     };
@@ -56,7 +56,7 @@ pub(super) fn price(place: Place<'_>) -> Result<(), Misfit> {
 }
 
 /// The hint for a scalar that YAML takes for a number or a truth value: in quotes, as it was written.
-pub(in crate::config) fn quote_it(place: Place<'_>) -> String {
+pub(in crate::config) fn quote_it(place: LocatedValue<'_>) -> String {
     let text = place.plain().map(str::to_owned).or_else(|| match place.value {
         Value::Bool(flag) => Some(flag.to_string()),
         Value::Number(number) => Some(number.to_string()),
@@ -65,12 +65,12 @@ pub(in crate::config) fn quote_it(place: Place<'_>) -> String {
     text.map_or_else(|| "put it in quotes".to_owned(), |text| format!("put it in quotes: \"{text}\""))
 }
 
-pub(super) fn choice(words: &[&str], place: Place<'_>) -> Result<(), Misfit> {
+pub(super) fn choice(words: &[&str], place: LocatedValue<'_>) -> Result<(), Misfit> {
     let wanted = || format!("one of {}", words.join(", "));
     match place.value {
         Value::String(text) if words.iter().any(|word| word.eq_ignore_ascii_case(text)) => Ok(()),
         Value::String(text) => {
-            let typed = slips::between_typographic_quotes(text).unwrap_or(text);
+            let typed = common_mistakes::between_typographic_quotes(text).unwrap_or(text);
             let near = suggest::nearest(typed, words.iter().copied());
             Err(Misfit::new(&wanted(), place, near.map(|word| format!("did you mean `{word}`?"))))
         }
@@ -78,14 +78,14 @@ pub(super) fn choice(words: &[&str], place: Place<'_>) -> Result<(), Misfit> {
     }
 }
 
-pub(super) fn flag(place: Place<'_>) -> Result<(), Misfit> {
+pub(super) fn flag(place: LocatedValue<'_>) -> Result<(), Misfit> {
     if place.value.is_bool() {
         return Ok(());
     }
-    Err(Misfit::new("true or false", place, slips::flag(place.value, place.raw())))
+    Err(Misfit::new("true or false", place, common_mistakes::flag(place.value, place.raw())))
 }
 
-pub(super) fn whole(min: u64, max: u64, unit: &str, place: Place<'_>) -> Result<(), Misfit> {
+pub(super) fn whole(min: u64, max: u64, unit: &str, place: LocatedValue<'_>) -> Result<(), Misfit> {
     match place.value.as_u64() {
         Some(number) if (min..=max).contains(&number) => Ok(()),
         _ => {
@@ -95,7 +95,7 @@ pub(super) fn whole(min: u64, max: u64, unit: &str, place: Place<'_>) -> Result<
     }
 }
 
-pub(super) fn number(min: f64, max: f64, unit: &str, place: Place<'_>) -> Result<(), Misfit> {
+pub(super) fn number(min: f64, max: f64, unit: &str, place: LocatedValue<'_>) -> Result<(), Misfit> {
     // `contains` is false for NaN, and infinities are outside of any range.
     match place.value.as_f64() {
         Some(number) if (min..=max).contains(&number) => Ok(()),
@@ -103,7 +103,7 @@ pub(super) fn number(min: f64, max: f64, unit: &str, place: Place<'_>) -> Result
     }
 }
 
-pub(super) fn number_or_auto(min: f64, max: f64, unit: &str, place: Place<'_>) -> Result<(), Misfit> {
+pub(super) fn number_or_auto(min: f64, max: f64, unit: &str, place: LocatedValue<'_>) -> Result<(), Misfit> {
     match place.value.as_f64() {
         Some(number) if (min..=max).contains(&number) => Ok(()),
         _ => {
@@ -119,7 +119,7 @@ pub(super) fn is_auto(text: &str) -> bool {
 }
 
 /// Memory of a device. Between braces, the comma of `8,000` begins a new entry.
-pub(super) fn mib_of(device: &str, place: Place<'_>) -> Result<(), Misfit> {
+pub(super) fn mib_of(device: &str, place: LocatedValue<'_>) -> Result<(), Misfit> {
     let is_rest = place.value.is_null() && device.bytes().all(|byte| byte.is_ascii_digit());
     whole(0, 1_000_000_000, "MiB", place).map_err(|misfit| {
         if is_rest {
@@ -131,19 +131,19 @@ pub(super) fn mib_of(device: &str, place: Place<'_>) -> Result<(), Misfit> {
     })
 }
 
-fn as_number(place: Place<'_>, unit: &str) -> Option<String> {
+fn as_number(place: LocatedValue<'_>, unit: &str) -> Option<String> {
     if let Some(number) = place.value.as_f64().filter(|_| place.value.is_f64()) {
         return (number.fract() == 0.0 && number.abs() < 1e15)
             .then(|| format!("write it without a point: {number:.0}"));
     }
-    slips::number(place.value.as_str()?, place.raw(), unit)
+    common_mistakes::number(place.value.as_str()?, place.raw(), unit)
 }
 
-pub(super) fn api_key(place: Place<'_>) -> Result<(), Misfit> {
+pub(super) fn api_key(place: LocatedValue<'_>) -> Result<(), Misfit> {
     let good = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic());
     let hint = match place.value {
         Value::Number(_) | Value::Bool(_) => Some("put it in quotes".to_owned()),
-        Value::String(text) if slips::between_typographic_quotes(text).is_some() => {
+        Value::String(text) if common_mistakes::between_typographic_quotes(text).is_some() => {
             Some("write it in straight quotes (\"): typographic ones are a part of the key".to_owned())
         }
         _ => None,
@@ -157,9 +157,9 @@ pub(super) fn api_key(place: Place<'_>) -> Result<(), Misfit> {
 
 /// A path that escapes have spoilt would be passed on in silence.
 pub(super) fn whole_path(text: &str) -> Result<(), Misfit> {
-    if slips::is_broken_path(text) {
+    if common_mistakes::is_broken_path(text) {
         let message = "is a path with a control character (a tab or line break, for example) in it";
-        return Err(Misfit::saying(message, Some(slips::ESCAPES.to_owned())));
+        return Err(Misfit::saying(message, Some(common_mistakes::ESCAPES.to_owned())));
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Pages of other sites: those of `program.allowed_origins` may call `/v1` from a browser, all others may not.
 
-use crate::http::error::{ApiError, Kind, quoted};
+use crate::http::error::{ApiError, ApiErrorKind, quoted};
 use actix_web::http::header::{self, HOST, HeaderMap, HeaderValue, ORIGIN};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse};
@@ -85,7 +85,7 @@ fn foreign(origin: &str) -> ApiError {
         "a page of {origin} may not use the manager without a key: add its origin to `program.allowed_origins`, or \
          send a key of `program.api_keys` in a header"
     );
-    ApiError::new(Kind::ForeignOrigin, message)
+    ApiError::new(ApiErrorKind::ForeignOrigin, message)
 }
 
 #[cfg(test)]

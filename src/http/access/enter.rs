@@ -2,7 +2,7 @@
 
 use super::cors::Origins;
 use super::hosts::Hosts;
-use super::keys::{Key, Keys};
+use super::keys::{ApiKey, Keys};
 use super::origin::{check_link, check_order, check_origin, check_site};
 use crate::http::error::ApiError;
 use actix_web::http::header::HeaderMap;
@@ -22,7 +22,7 @@ pub struct Access {
 
 /// Where somebody wants to come in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Door {
+pub(crate) enum AccessArea {
     /// What programs use: `/v1` and Ollama's paths.
     Programs,
     /// What watches the manager: `/metrics`.
@@ -48,10 +48,10 @@ pub(crate) struct Caller {
 
 impl Access {
     /// Answers who it is, or why they may not come in.
-    pub(crate) fn enter(&self, headers: &HeaderMap, door: Door) -> Result<Caller, ApiError> {
-        if matches!(door, Door::SignIn | Door::Page) {
+    pub(crate) fn enter(&self, headers: &HeaderMap, door: AccessArea) -> Result<Caller, ApiError> {
+        if matches!(door, AccessArea::SignIn | AccessArea::Page) {
             self.hosts.check(headers)?;
-            if door == Door::SignIn {
+            if door == AccessArea::SignIn {
                 check_site(headers)?;
             }
             return Ok(Caller { key: None });
@@ -65,11 +65,11 @@ impl Access {
             }
             // Who shows no key in a header may be a browser that was led here by another name.
             match door {
-                Door::Programs | Door::Metrics => {
+                AccessArea::Programs | AccessArea::Metrics => {
                     self.hosts.check_browser(headers)?;
                     self.origins.check(headers)?;
                 }
-                Door::Backend => {
+                AccessArea::Backend => {
                     self.hosts.check(headers)?;
                     check_link(headers)?;
                 }
@@ -77,8 +77,8 @@ impl Access {
             }
         }
         match door {
-            Door::Management | Door::Backend => check_origin(headers)?,
-            Door::Orders => check_order(headers)?,
+            AccessArea::Management | AccessArea::Backend => check_origin(headers)?,
+            AccessArea::Orders => check_order(headers)?,
             _ => (),
         }
         let caller = Caller { key };
@@ -86,8 +86,8 @@ impl Access {
             self.keys.check(place)?;
         }
         match door {
-            Door::Programs => self.allow(caller, Scope::Infer)?,
-            Door::Metrics => self.allow(caller, Scope::Read)?,
+            AccessArea::Programs => self.allow(caller, Scope::Infer)?,
+            AccessArea::Metrics => self.allow(caller, Scope::Read)?,
             // It depends on what is wanted there.
             _ => (),
         }
@@ -105,7 +105,7 @@ impl Access {
     }
 
     /// The key of a caller.
-    pub(crate) fn key(&self, caller: Caller) -> Option<&Key> {
+    pub(crate) fn key(&self, caller: Caller) -> Option<&ApiKey> {
         caller.key.and_then(|place| self.keys.at(place))
     }
 
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn the_caller_is_the_key_that_opened() {
         let access = access(&["first", "second"]);
-        let enter = |pairs: &[_]| access.enter(&headers(pairs), Door::Programs);
+        let enter = |pairs: &[_]| access.enter(&headers(pairs), AccessArea::Programs);
         assert_eq!(enter(&[("authorization", "Bearer second")]).unwrap(), Caller { key: Some(1) });
         let first = enter(&[("x-api-key", "first")]).unwrap();
         assert_eq!(first, Caller { key: Some(0) });
@@ -164,30 +164,33 @@ mod tests {
     fn without_keys_everybody_may_come_in_but_foreign_pages() {
         let access = access(&[]);
         let enter = |pairs: &[_], door| access.enter(&headers(pairs), door).map_err(|error| error.code());
-        assert_eq!(enter(&[], Door::Programs), Ok(Caller { key: None }));
+        assert_eq!(enter(&[], AccessArea::Programs), Ok(Caller { key: None }));
         let led = [("host", "evil.example"), ("origin", "http://evil.example")];
-        for door in [Door::Programs, Door::Management, Door::SignIn] {
+        for door in [AccessArea::Programs, AccessArea::Management, AccessArea::SignIn] {
             assert_eq!(enter(&led, door), Err("host_not_allowed"));
         }
-        assert!(enter(&[("host", "any.example")], Door::Programs).is_ok(), "a program may use any name");
+        assert!(
+            enter(&[("host", "any.example")], AccessArea::Programs).is_ok(),
+            "a program may use any name"
+        );
         let foreign = [("host", "localhost"), ("origin", "http://localhost:1")];
-        assert_eq!(enter(&foreign, Door::Management), Err("foreign_origin"));
-        assert_eq!(enter(&foreign, Door::SignIn), Err("foreign_origin"));
-        assert_eq!(enter(&foreign, Door::Programs), Err("foreign_origin"));
-        assert_eq!(enter(&foreign, Door::Backend), Err("foreign_origin"));
+        assert_eq!(enter(&foreign, AccessArea::Management), Err("foreign_origin"));
+        assert_eq!(enter(&foreign, AccessArea::SignIn), Err("foreign_origin"));
+        assert_eq!(enter(&foreign, AccessArea::Programs), Err("foreign_origin"));
+        assert_eq!(enter(&foreign, AccessArea::Backend), Err("foreign_origin"));
         let link = |site| [("host", "localhost"), ("sec-fetch-site", site)];
         for site in ["cross-site", "same-site"] {
-            assert_eq!(enter(&link(site), Door::Orders), Err("foreign_origin"));
+            assert_eq!(enter(&link(site), AccessArea::Orders), Err("foreign_origin"));
             assert!(
-                enter(&link(site), Door::Management).is_ok(),
+                enter(&link(site), AccessArea::Management).is_ok(),
                 "nothing is done, and nobody there can read it"
             );
         }
-        assert!(enter(&link("same-origin"), Door::Orders).is_ok());
-        assert_eq!(enter(&foreign, Door::Orders), Err("foreign_origin"));
-        assert_eq!(enter(&link("cross-site"), Door::Backend), Err("foreign_origin"));
+        assert!(enter(&link("same-origin"), AccessArea::Orders).is_ok());
+        assert_eq!(enter(&foreign, AccessArea::Orders), Err("foreign_origin"));
+        assert_eq!(enter(&link("cross-site"), AccessArea::Backend), Err("foreign_origin"));
         for site in ["same-origin", "same-site", "none"] {
-            assert!(enter(&link(site), Door::Backend).is_ok(), "{site}");
+            assert!(enter(&link(site), AccessArea::Backend).is_ok(), "{site}");
         }
     }
 
@@ -195,6 +198,6 @@ mod tests {
     fn a_key_in_a_header_opens_under_any_name() {
         let access = access(&["first"]);
         let with_key = headers(&[("host", "any.example"), ("authorization", "Bearer first")]);
-        assert!(access.enter(&with_key, Door::Management).is_ok());
+        assert!(access.enter(&with_key, AccessArea::Management).is_ok());
     }
 }

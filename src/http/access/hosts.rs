@@ -3,7 +3,7 @@
 //! A page whose own name was turned to this address (DNS rebinding) is of the same origin for the browser; only
 //! the name in `Host` gives it away. Addresses can't be turned, so they need no list.
 
-use crate::http::error::{ApiError, Kind, quoted};
+use crate::http::error::{ApiError, ApiErrorKind, quoted};
 use actix_web::http::header::{HOST, HeaderMap, ORIGIN};
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -37,7 +37,7 @@ impl Hosts {
              `program.allowed_hosts`, or use an IP address or localhost",
             quoted(bare(host))
         );
-        Err(ApiError::new(Kind::HostNotAllowed, message))
+        Err(ApiError::new(ApiErrorKind::HostNotAllowed, message))
     }
 
     /// The same for what programs use under any name: only where a browser has sent the request.

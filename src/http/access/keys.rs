@@ -1,7 +1,7 @@
 //! API keys: who may come in, and which header may not go on to a backend.
 
 use super::sessions::{Sessions, hex};
-use crate::http::error::{ApiError, Kind};
+use crate::http::error::{ApiError, ApiErrorKind};
 use actix_web::http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 /// The keys of the configuration; none: everybody may come in.
 pub struct Keys {
-    keys: Vec<Key>,
+    keys: Vec<ApiKey>,
     /// By the SHA-256 of the secret. Whoever tries keys can't choose the hash of what they try, so the time that a look
     /// takes tells them nothing.
     places: HashMap<[u8; 32], usize>,
@@ -30,10 +30,10 @@ pub struct Keys {
 }
 
 /// One key, and what it may do.
-pub(crate) struct Key {
+pub(crate) struct ApiKey {
     /// What reports call it.
     pub(crate) label: Arc<str>,
-    pub(crate) source: Source,
+    pub(crate) source: KeyOrigin,
     scopes: Vec<Scope>,
     models: Vec<String>,
     expires: Option<i64>,
@@ -48,7 +48,7 @@ pub(crate) struct Key {
 
 /// Where a key comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
+pub(crate) enum KeyOrigin {
     /// `program.api_keys`
     ApiKeys,
     /// `keys` of the configuration
@@ -57,7 +57,7 @@ pub(crate) enum Source {
     Made,
 }
 
-impl Source {
+impl KeyOrigin {
     pub(crate) fn text(self) -> &'static str {
         match self {
             Self::ApiKeys => "api_keys",
@@ -67,7 +67,7 @@ impl Source {
     }
 }
 
-impl Key {
+impl ApiKey {
     pub(crate) fn scopes(&self) -> &[Scope] {
         &self.scopes
     }
@@ -82,7 +82,7 @@ impl Key {
 
     /// One of `program.api_keys`.
     fn almighty(label: Arc<str>) -> Self {
-        let source = Source::ApiKeys;
+        let source = KeyOrigin::ApiKeys;
         Self {
             label,
             source,
@@ -103,7 +103,7 @@ impl Key {
         let quota = Quota { key: Arc::clone(&label), requests_per_minute, tokens_per_minute, budget };
         Self {
             label,
-            source: if spec.made { Source::Made } else { Source::Keys },
+            source: if spec.made { KeyOrigin::Made } else { KeyOrigin::Keys },
             scopes: spec.scopes.clone(),
             models: spec.models.clone(),
             expires: spec.expires,
@@ -126,7 +126,7 @@ impl Keys {
     ) -> Result<Self, String> {
         let (mut keys, mut places, mut marks) = (Vec::new(), HashMap::new(), Vec::new());
         let lengths = api_keys.iter().map(String::len).collect();
-        let mut add = |digest: [u8; 32], key: Key| {
+        let mut add = |digest: [u8; 32], key: ApiKey| {
             // The same key twice is once.
             if let Entry::Vacant(place) = places.entry(digest) {
                 place.insert(keys.len());
@@ -135,21 +135,21 @@ impl Keys {
             }
         };
         for key in api_keys {
-            add(digest(key.as_bytes()), Key::almighty(label_of(label_key, key)?));
+            add(digest(key.as_bytes()), ApiKey::almighty(label_of(label_key, key)?));
         }
         for spec in specs {
-            add(spec.secret, Key::of(spec));
+            add(spec.secret, ApiKey::of(spec));
         }
         Ok(Self { keys, places, lengths, marks, sessions })
     }
 
     /// Every key.
-    pub(crate) fn all(&self) -> &[Key] {
+    pub(crate) fn all(&self) -> &[ApiKey] {
         &self.keys
     }
 
     /// The key at this place.
-    pub(crate) fn at(&self, place: usize) -> Option<&Key> {
+    pub(crate) fn at(&self, place: usize) -> Option<&ApiKey> {
         self.keys.get(place)
     }
 
@@ -161,7 +161,10 @@ impl Keys {
         }
         let at =
             Timestamp::from_second(expires).map_or_else(|_| "before now".to_owned(), |at| at.to_string());
-        Err(ApiError::new(Kind::InvalidApiKey, format!("this API key has expired ({at}); ask for a new one")))
+        Err(ApiError::new(
+            ApiErrorKind::InvalidApiKey,
+            format!("this API key has expired ({at}); ask for a new one"),
+        ))
     }
 
     /// Refuses a key that may not do this.
@@ -177,7 +180,7 @@ impl Keys {
             key.label,
             has.join(", ")
         );
-        Err(ApiError::new(Kind::Forbidden, message))
+        Err(ApiError::new(ApiErrorKind::Forbidden, message))
     }
 
     /// Refuses a key that may not use this model.
@@ -185,7 +188,7 @@ impl Keys {
         match self.at(place) {
             Some(key) if !key.may_use(model) => {
                 let message = format!("the key `{}` may not use the model `{}`", key.label, model.name);
-                Err(ApiError::new(Kind::Forbidden, message))
+                Err(ApiError::new(ApiErrorKind::Forbidden, message))
             }
             _ => Ok(()),
         }
@@ -221,7 +224,7 @@ impl Keys {
         } else {
             "an API key is required: send `Authorization: Bearer KEY`"
         };
-        ApiError::new(Kind::InvalidApiKey, message)
+        ApiError::new(ApiErrorKind::InvalidApiKey, message)
     }
 
     /// The headers without those that carry a key of the manager: it is no business of the backend's.
@@ -264,7 +267,7 @@ impl Keys {
     }
 }
 
-impl Key {
+impl ApiKey {
     pub(crate) fn may_use(&self, model: &ModelSpec) -> bool {
         let names = std::iter::once(&model.name).chain(&model.aliases);
         rights::may_use(&self.models, names.map(String::as_str))

@@ -1,6 +1,6 @@
 //! What browsers say of the page that sends a request.
 
-use crate::http::error::{ApiError, Kind, quoted};
+use crate::http::error::{ApiError, ApiErrorKind, quoted};
 use actix_web::http::header::{HOST, HeaderMap, HeaderValue, ORIGIN};
 
 /// Refuses what a page of another site makes a browser send: it could stop models. Programs send no `Origin`.
@@ -14,7 +14,7 @@ pub(crate) fn check_origin(headers: &HeaderMap) -> Result<(), ApiError> {
         return Ok(());
     }
     let message = format!("a page of {} may not use {}", quoted(origin), quoted(host));
-    Err(ApiError::new(Kind::ForeignOrigin, message))
+    Err(ApiError::new(ApiErrorKind::ForeignOrigin, message))
 }
 
 /// Refuses a browser that a page of another site leads to a backend, by a link or an image: such a request starts the model,
@@ -26,7 +26,7 @@ pub(crate) fn check_link(headers: &HeaderMap) -> Result<(), ApiError> {
     }
     let message = "a page of another site may not lead to a backend, for that would start it: type the address, open it \
                    from the manager's own page, or send a key in a header";
-    Err(ApiError::new(Kind::ForeignOrigin, message))
+    Err(ApiError::new(ApiErrorKind::ForeignOrigin, message))
 }
 
 /// The same for an order, which changes something: whatever a browser leaves out, it says from where it is led.
@@ -36,7 +36,7 @@ pub(crate) fn check_order(headers: &HeaderMap) -> Result<(), ApiError> {
         return Ok(());
     }
     let message = "a page of another address may not give orders here: use the manager's own page";
-    Err(ApiError::new(Kind::ForeignOrigin, message))
+    Err(ApiError::new(ApiErrorKind::ForeignOrigin, message))
 }
 
 /// The same, and without `Origin` by what browsers say of the sender: a page on another port of this computer is of
@@ -48,7 +48,7 @@ pub(crate) fn check_site(headers: &HeaderMap) -> Result<(), ApiError> {
     }
     let message =
         "a page of another address may not use the session of this one: open the manager's own page";
-    Err(ApiError::new(Kind::ForeignOrigin, message))
+    Err(ApiError::new(ApiErrorKind::ForeignOrigin, message))
 }
 
 /// Whether it is a program, a page of ours, or somebody who has typed the address.

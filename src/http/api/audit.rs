@@ -4,11 +4,11 @@
 #[cfg(test)]
 use super::openapi::operation::{Operation, Schemas, get};
 use super::query::{from_store, invalid, rfc3339, time};
-use crate::http::api::management::{Management, Now};
+use crate::http::api::management::{Management, ManagementState};
 use crate::http::error::ApiError;
+use crate::http::requester::Requester;
 use crate::http::route::{at, read};
 use crate::http::state::Current;
-use crate::http::who::Who;
 use actix_web::http::Method;
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -91,7 +91,7 @@ pub(in crate::http) fn note(request: &HttpRequest) {
     let subject = ["name", "model", "id", "device"].iter().find_map(|name| names.get(name));
     // A model goes by its name, whichever of its aliases was used.
     let model = subject.and_then(|name| shared.directory.find(name)).map(|model| model.spec.name.clone());
-    let who = Who::of(request);
+    let who = Requester::of(request);
     let row = AuditRow {
         kind: who.kind.to_owned(),
         who: who.name.clone(),
@@ -163,7 +163,7 @@ impl AuditEntryView {
 }
 
 /// `GET /api/audit`
-async fn list(shared: Now, query: web::Query<AuditOptions>) -> Result<HttpResponse, ApiError> {
+async fn list(shared: ManagementState, query: web::Query<AuditOptions>) -> Result<HttpResponse, ApiError> {
     let query = query.into_inner();
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MOST).contains(&limit) {

@@ -2,9 +2,9 @@
 
 use super::audit;
 use super::query::invalid;
-use crate::http::access::Door;
+use crate::http::access::AccessArea;
 use crate::http::access::entrance::Entrance;
-use crate::http::access::wrong::slow_down;
+use crate::http::access::wrong_keys::slow_down;
 use crate::http::gateway::respond::unchunked;
 use crate::http::state::Current;
 use actix_web::body::MessageBody;
@@ -19,7 +19,7 @@ pub(super) async fn authenticate(
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     if let Some(in_force) = request.app_data::<Current<Entrance>>() {
         let now = in_force.now();
-        let door = if request.method().is_safe() { Door::Management } else { Door::Orders };
+        let door = if request.method().is_safe() { AccessArea::Management } else { AccessArea::Orders };
         let caller = match now.access.enter(request.headers(), door) {
             Ok(caller) => caller,
             Err(error) => {
@@ -54,7 +54,7 @@ pub(super) async fn own_page(
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     if let Some(in_force) = request.app_data::<Current<Entrance>>() {
-        in_force.now().access.enter(request.headers(), Door::SignIn)?;
+        in_force.now().access.enter(request.headers(), AccessArea::SignIn)?;
     }
     next.call(request).await
 }

@@ -3,8 +3,8 @@
 #[cfg(test)]
 use super::openapi::operation::{Operation, Schemas, get, optional_time, or_null, put};
 use super::query::{from_json, from_store, invalid, rfc3339, time};
-use crate::http::api::management::{Management, Now};
-use crate::http::error::{Answered, ApiError, Kind, quoted};
+use crate::http::api::management::{Management, ManagementState};
+use crate::http::error::{Answered, ApiError, ApiErrorKind, quoted};
 use crate::http::route::{at, read};
 use actix_web::web::{PayloadConfig, ServiceConfig};
 use actix_web::{HttpResponse, web};
@@ -91,7 +91,7 @@ fn plan_body() -> Value {
 const LARGEST_PLAN: usize = 64 << 10;
 
 /// `GET /api/billing/{model}`
-async fn show(shared: Now, name: web::Path<String>) -> Answered {
+async fn show(shared: ManagementState, name: web::Path<String>) -> Answered {
     let model = match shared.directory.find(&name) {
         Some(model) => model.spec.name.clone(),
         // A model that has left the configuration still has its history.
@@ -102,17 +102,21 @@ async fn show(shared: Now, name: web::Path<String>) -> Answered {
 }
 
 /// `PUT /api/billing/{model}`
-async fn set(shared: Now, name: web::Path<String>, body: Result<web::Bytes, actix_web::Error>) -> Answered {
+async fn set(
+    shared: ManagementState,
+    name: web::Path<String>,
+    body: Result<web::Bytes, actix_web::Error>,
+) -> Answered {
     let too_large = |error| {
         ApiError::new(
-            Kind::RequestTooLarge,
+            ApiErrorKind::RequestTooLarge,
             format!("the body: {error}; a plan has at most {LARGEST_PLAN} bytes"),
         )
     };
     let body = body.map_err(too_large)?;
     let model: Arc<str> = shared.find(&name)?.spec.name.as_str().into();
     let (plan, valid_from) = wanted(&body)?;
-    let down = || ApiError::new(Kind::Internal, "billing does not answer; see the manager's log");
+    let down = || ApiError::new(ApiErrorKind::Internal, "billing does not answer; see the manager's log");
     let billing = shared.billing.addr().ok_or_else(down)?;
     let order = SetPlan { model: Arc::clone(&model), plan, valid_from, source: PlanSource::Api };
     billing.send(order).await.map_err(|_| down())?.map_err(from_store)?;

@@ -6,16 +6,16 @@ use super::openapi::operation;
 use super::openapi::operation::{Operation, Schemas, get, object};
 use super::query::{invalid, rfc3339};
 use super::{audit, config};
-use crate::http::api::management::{Management, Now};
-use crate::http::error::{ApiError, Kind, quoted};
-use crate::http::gateway::assembly::{Form, assembled};
+use crate::http::api::management::{Management, ManagementState};
+use crate::http::error::{ApiError, ApiErrorKind, quoted};
+use crate::http::gateway::assembly::{StreamFormat, assembled};
 use crate::http::route::{at, read};
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, web};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use llm_manager_actors::captures::{Capture, Side, Unanswered, Which};
+use llm_manager_actors::captures::{Capture, CaptureSelection, CapturedBody, Unanswered};
 use llm_manager_policy::rights::Scope;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -107,7 +107,7 @@ struct SideView<'a> {
 }
 
 impl<'a> SideView<'a> {
-    fn of(side: &'a Side, body: &'a [u8]) -> Self {
+    fn of(side: &'a CapturedBody, body: &'a [u8]) -> Self {
         let text = text_of(body, side.bytes > body.len() as u64);
         Self {
             headers: &side.headers,
@@ -136,7 +136,7 @@ impl<'a> CaptureView<'a> {
         let kind = head.answer.headers.iter().find(|(name, _)| name == "content-type");
         let is_stream = kind.is_some_and(|(_, kind)| kind.trim_start().starts_with("text/event-stream"));
         let (events, whole) = if is_stream {
-            let (events, whole) = assembled(Form::of_path(&head.endpoint), &capture.answer);
+            let (events, whole) = assembled(StreamFormat::of_path(&head.endpoint), &capture.answer);
             (Some(events), whole)
         } else {
             (None, None)
@@ -162,7 +162,10 @@ impl<'a> CaptureView<'a> {
 }
 
 pub(super) fn silent(_: Unanswered) -> ApiError {
-    ApiError::new(Kind::Internal, "the thread that keeps requests does not answer; see the manager's log")
+    ApiError::new(
+        ApiErrorKind::Internal,
+        "the thread that keeps requests does not answer; see the manager's log",
+    )
 }
 
 /// Bodies are other people's: whoever may only read reports doesn't see them, however the path is written. Without keys,
@@ -171,7 +174,7 @@ fn admins_only(shared: &Management, request: &HttpRequest) -> Result<(), ApiErro
     if !config::is_trusted(shared, request) {
         let message = "what people sent and got is nobody else's business, so without `program.api_keys` only this computer \
                        itself may read it: set `program.api_keys`";
-        return Err(ApiError::new(Kind::ApiKeysNeeded, message));
+        return Err(ApiError::new(ApiErrorKind::ApiKeysNeeded, message));
     }
     shared.access.allow(shared.access.caller(request.headers()), Scope::Admin)
 }
@@ -182,12 +185,12 @@ fn not_kept(id: &str) -> ApiError {
          after a time (`program.captures`)",
         quoted(id)
     );
-    ApiError::new(Kind::RequestNotFound, message)
+    ApiError::new(ApiErrorKind::RequestNotFound, message)
 }
 
 /// `GET /api/requests/{id}/capture`
 async fn show(
-    shared: Now,
+    shared: ManagementState,
     id: web::Path<String>,
     query: web::Query<Query>,
     request: HttpRequest,
@@ -205,16 +208,21 @@ async fn show(
     audit::note(&request);
     // Putting events together takes a while where there are many.
     let body = web::block(move || serde_json::to_vec(&CaptureView::of(&capture))).await;
-    let broken =
-        |error: &dyn std::fmt::Display| ApiError::new(Kind::Internal, format!("the capture: {error}"));
+    let broken = |error: &dyn std::fmt::Display| {
+        ApiError::new(ApiErrorKind::Internal, format!("the capture: {error}"))
+    };
     let body = body.map_err(|error| broken(&error))?.map_err(|error| broken(&error))?;
     Ok(HttpResponse::Ok().content_type("application/json").body(body))
 }
 
 /// `DELETE /api/requests/{id}/capture`
-async fn delete(shared: Now, id: web::Path<String>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+async fn delete(
+    shared: ManagementState,
+    id: web::Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
     admins_only(&shared, &request)?;
-    let deleted = shared.captures.forget(Which::Request(id.clone())).await.map_err(silent)?;
+    let deleted = shared.captures.forget(CaptureSelection::Request(id.clone())).await.map_err(silent)?;
     if deleted == 0 {
         return Err(not_kept(&id));
     }

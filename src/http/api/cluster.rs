@@ -2,11 +2,11 @@
 
 use crate::http::api::management::Management;
 use jiff::Timestamp;
-use llm_manager_actors::model::Status;
-use llm_manager_policy::cluster::{Gres, Health, Node, outlook, parse_gres};
+use llm_manager_actors::model::ModelStatus;
+use llm_manager_policy::cluster::{ClusterNode, Gres, NodeHealth, outlook, parse_gres};
 use llm_manager_policy::model_state::ModelState;
 use llm_manager_policy::spec::{ModelSpec, Place};
-use llm_manager_slurm::Sight;
+use llm_manager_slurm::NodesSnapshot;
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,12 +66,12 @@ fn is_used(shared: &Management) -> bool {
 }
 
 /// The nodes as they were last seen, if models may run there.
-pub(super) async fn sight(shared: &Management) -> Option<Arc<Sight>> {
+pub(super) async fn sight(shared: &Management) -> Option<Arc<NodesSnapshot>> {
     if is_used(shared) { Some(shared.cluster.look(FIRST_LOOK).await) } else { None }
 }
 
 /// A part of a node as a device.
-pub(super) struct Part {
+pub(super) struct NodeDevice {
     pub(super) id: String,
     pub(super) name: String,
     /// The node is there.
@@ -80,7 +80,7 @@ pub(super) struct Part {
 }
 
 /// A device for each kind of thing on each node.
-pub(super) fn parts(sight: &Sight) -> Vec<Part> {
+pub(super) fn parts(sight: &NodesSnapshot) -> Vec<NodeDevice> {
     let seen_at = sight.at.and_then(|at| Timestamp::try_from(at).ok());
     let mut parts = Vec::new();
     for node in &sight.nodes {
@@ -92,7 +92,7 @@ pub(super) fn parts(sight: &Sight) -> Vec<Part> {
     parts
 }
 
-fn part(node: &Node, gres: Option<&Gres>, seen_at: Option<Timestamp>) -> Part {
+fn part(node: &ClusterNode, gres: Option<&Gres>, seen_at: Option<Timestamp>) -> NodeDevice {
     let thing = gres.map(ToString::to_string);
     let (id, name) = match &thing {
         Some(thing) => (format!("slurm:{}/{thing}", node.name), format!("{} {thing}", node.name)),
@@ -116,7 +116,7 @@ fn part(node: &Node, gres: Option<&Gres>, seen_at: Option<Timestamp>) -> Part {
         node: node.name.clone(),
         partitions: node.partitions.clone(),
         state: node.state_text(),
-        drained: node.health() == Health::Drained,
+        drained: node.health() == NodeHealth::Drained,
         reason: node.reason.clone(),
         count: gres.map_or(node.cpus, |gres| gres.count),
         used: gres.map_or(node.cpus_used, |gres| gres.used),
@@ -124,11 +124,15 @@ fn part(node: &Node, gres: Option<&Gres>, seen_at: Option<Timestamp>) -> Part {
         gres: thing,
         seen_at,
     };
-    Part { id, name, online: node.health() != Health::Down, view }
+    NodeDevice { id, name, online: node.health() != NodeHealth::Down, view }
 }
 
 /// What Slurm has for a variant of this place, and what it says of the job that waits there; `None`: the place is no cluster's.
-pub(super) fn words(place: &Place, sight: Option<&Sight>, waits: Option<&Status>) -> Option<String> {
+pub(super) fn words(
+    place: &Place,
+    sight: Option<&NodesSnapshot>,
+    waits: Option<&ModelStatus>,
+) -> Option<String> {
     let (Place::Slurm(ask), Some(sight)) = (place, sight) else { return None };
     let has = match &sight.trouble {
         Some(trouble) if sight.nodes.is_empty() => trouble.clone(),

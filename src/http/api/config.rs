@@ -5,17 +5,17 @@
 
 #[cfg(test)]
 use super::openapi::operation::{Operation, get, object, post, put};
-use super::query::{Whole, from_json};
-use crate::config::{self, Problem, Report, Severity, Unsaved};
-use crate::http::api::management::{Management, Now};
-use crate::http::error::{Answered, ApiError, Kind};
+use super::query::{WholeBody, from_json};
+use crate::config::{self, ConfigProblem, ConfigReport, SaveError, Severity};
+use crate::http::api::management::{Management, ManagementState};
+use crate::http::error::{Answered, ApiError, ApiErrorKind};
 use crate::http::route::{at, read};
 use crate::reload::{Reloads, Undone};
 use actix_web::http::StatusCode;
 use actix_web::http::header::FORWARDED;
 use actix_web::web::{PayloadConfig, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, web};
-use llm_manager_policy::reload::{Change, Plan};
+use llm_manager_policy::reload::{Change, ReloadPlan};
 use llm_manager_process as process;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -144,11 +144,11 @@ async fn schema() -> HttpResponse {
 }
 
 /// `GET /api/config`
-async fn show(shared: Now, config: web::Data<ConfigFile>, request: HttpRequest) -> Answered {
+async fn show(shared: ManagementState, config: web::Data<ConfigFile>, request: HttpRequest) -> Answered {
     trusted(&shared, &request)?;
     let path = config.path.clone();
     let (present, program) = blocking(move || (config::read(&path), std::env::current_exe())).await?;
-    let present = present.map_err(|error| ApiError::new(Kind::Internal, error))?;
+    let present = present.map_err(|error| ApiError::new(ApiErrorKind::Internal, error))?;
     let standing = config.reloads.standing();
     let refused = standing
         .refused
@@ -170,17 +170,17 @@ async fn show(shared: Now, config: web::Data<ConfigFile>, request: HttpRequest) 
 
 /// `POST /api/config/check` `{"text"}`: what `llm-manager check` would say of the text, and what it would change.
 async fn check(
-    shared: Now,
+    shared: ManagementState,
     config: web::Data<ConfigFile>,
     request: HttpRequest,
-    Whole(body): Whole,
+    WholeBody(body): WholeBody,
 ) -> Answered {
     trusted(&shared, &request)?;
     let draft = draft(&body)?;
     let (report, plan) = match config.reloads.plan_of(draft.text).await {
         Ok(done) => (done.warnings, Some(plan_view(&done.plan))),
         Err(Undone::Invalid(report)) => (report, None),
-        Err(Undone::Failed(error)) => return Err(ApiError::new(Kind::Internal, error)),
+        Err(Undone::Failed(error)) => return Err(ApiError::new(ApiErrorKind::Internal, error)),
     };
     let told = |severity| problems(&report, severity);
     Ok(HttpResponse::Ok().json(json!({
@@ -192,16 +192,16 @@ async fn check(
 
 /// `PUT /api/config` `{"text","version"}`
 async fn save(
-    shared: Now,
+    shared: ManagementState,
     config: web::Data<ConfigFile>,
     request: HttpRequest,
-    Whole(body): Whole,
+    WholeBody(body): WholeBody,
 ) -> Answered {
     trusted(&shared, &request)?;
     let draft = draft(&body)?;
     let Ok(turn) = Arc::clone(&config.saving).try_acquire_owned() else {
         return Err(ApiError::new(
-            Kind::ConfigChanged,
+            ApiErrorKind::ConfigChanged,
             "another change is being saved right now; read it first",
         ));
     };
@@ -232,12 +232,12 @@ async fn save(
                 "error": error,
             })))
         }
-        Err(Unsaved::Changed) => Err(ApiError::new(
-            Kind::ConfigChanged,
+        Err(SaveError::Changed) => Err(ApiError::new(
+            ApiErrorKind::ConfigChanged,
             "the file was changed in the meantime, and `version` is that of an older one: read it with GET /api/config, then save again",
         )),
-        Err(Unsaved::Invalid(report)) => Ok(refusal(StatusCode::BAD_REQUEST, "nothing was saved", &report)),
-        Err(Unsaved::Failed(error)) => Err(ApiError::new(Kind::ConfigNotWritable, error)),
+        Err(SaveError::Invalid(report)) => Ok(refusal(StatusCode::BAD_REQUEST, "nothing was saved", &report)),
+        Err(SaveError::Failed(error)) => Err(ApiError::new(ApiErrorKind::ConfigNotWritable, error)),
     }
 }
 
@@ -251,7 +251,7 @@ pub(crate) struct Reload {
 
 /// `POST /api/config/reload`: puts the file in force as it is now; answers when that is so, but for restarts of models.
 async fn reload(
-    shared: Now,
+    shared: ManagementState,
     config: web::Data<ConfigFile>,
     request: HttpRequest,
     query: web::Query<Reload>,
@@ -270,12 +270,12 @@ async fn reload(
         Err(Undone::Invalid(report)) => {
             Ok(refusal(StatusCode::BAD_REQUEST, "the configuration stays as it was", &report))
         }
-        Err(Undone::Failed(error)) => Err(ApiError::new(Kind::Internal, error)),
+        Err(Undone::Failed(error)) => Err(ApiError::new(ApiErrorKind::Internal, error)),
     }
 }
 
 /// A plan as it is shown.
-fn plan_view(plan: &Plan) -> Value {
+fn plan_view(plan: &ReloadPlan) -> Value {
     let of = |wanted: fn(&Change) -> bool| -> Vec<&str> {
         let models = plan.models.iter().filter(|one| wanted(&one.change));
         models.map(|one| one.model.as_str()).collect()
@@ -291,11 +291,11 @@ fn plan_view(plan: &Plan) -> Value {
 }
 
 /// `POST /api/restart`: as on SIGTERM, and then the same program again with the file as it then is.
-async fn restart(shared: Now, config: web::Data<ConfigFile>, request: HttpRequest) -> Answered {
+async fn restart(shared: ManagementState, config: web::Data<ConfigFile>, request: HttpRequest) -> Answered {
     trusted(&shared, &request)?;
     if !process::STARTS_AGAIN {
         let message = "the manager can't start itself again on this system; stop it and start it";
-        return Err(ApiError::new(Kind::NotSupported, message));
+        return Err(ApiError::new(ApiErrorKind::NotSupported, message));
     }
     let path = config.path.clone();
     if let Err(report) = blocking(move || config::check(&path)).await? {
@@ -323,13 +323,13 @@ pub(super) fn trusted(shared: &Management, request: &HttpRequest) -> Result<(), 
     }
     let message = "who writes the configuration can run commands as the manager's user, so without \
                    `program.api_keys` only this computer itself may read, change or reload it: set `program.api_keys`";
-    Err(ApiError::new(Kind::ApiKeysNeeded, message))
+    Err(ApiError::new(ApiErrorKind::ApiKeysNeeded, message))
 }
 
 fn draft(body: &[u8]) -> Result<Draft, ApiError> {
     from_json(body).map_err(|error| {
         ApiError::new(
-            Kind::InvalidRequest,
+            ApiErrorKind::InvalidRequest,
             format!("wants {{\"text\": \"...\", \"version\": \"...\"}}: {error}"),
         )
     })
@@ -340,19 +340,19 @@ pub(super) async fn blocking<T: Send + 'static>(
 ) -> Result<T, ApiError> {
     actix_web::rt::task::spawn_blocking(work)
         .await
-        .map_err(|error| ApiError::new(Kind::Internal, format!("the configuration: {error}")))
+        .map_err(|error| ApiError::new(ApiErrorKind::Internal, format!("the configuration: {error}")))
 }
 
-fn problems(report: &Report, severity: Severity) -> Vec<Value> {
+fn problems(report: &ConfigReport, severity: Severity) -> Vec<Value> {
     let told = report.problems.iter().filter(|problem| problem.severity == severity);
-    told.map(|Problem { path, line, message, hint, .. }| {
+    told.map(|ConfigProblem { path, line, message, hint, .. }| {
         json!({"path": path, "line": line, "message": message, "hint": hint})
     })
     .collect()
 }
 
 /// The form of all errors, with the problems in it.
-fn refusal(status: StatusCode, outcome: &str, report: &Report) -> HttpResponse {
+fn refusal(status: StatusCode, outcome: &str, report: &ConfigReport) -> HttpResponse {
     let errors = problems(report, Severity::Error);
     let first = report.problems.iter().find(|problem| problem.severity == Severity::Error);
     let first = first.map_or_else(String::new, |problem| {
@@ -363,7 +363,7 @@ fn refusal(status: StatusCode, outcome: &str, report: &Report) -> HttpResponse {
     let count = errors.len();
     let plural = if count == 1 { "" } else { "s" };
     let message = format!("{outcome}: the configuration has {count} error{plural}{first}");
-    let body = ApiError::new(Kind::InvalidConfig, message).body();
+    let body = ApiError::new(ApiErrorKind::InvalidConfig, message).body();
     let mut body: Value = serde_json::from_str(&body).unwrap_or_default();
     if let Some(error) = body.get_mut("error").and_then(Value::as_object_mut) {
         error.insert("problems".to_owned(), errors.into());

@@ -1,15 +1,15 @@
 //! Devices: what they are, who holds what, and what they showed in the last hour.
 
-use super::cluster::{self, ClusterView, Part};
+use super::cluster::{self, ClusterView, NodeDevice};
 #[cfg(test)]
 use super::openapi::operation::{Operation, Schemas, get};
-use crate::http::api::management::{Management, Now};
+use crate::http::api::management::{Management, ManagementState};
 use crate::http::route::{at, read};
 use actix_web::HttpResponse;
 use actix_web::web::ServiceConfig;
 use jiff::Timestamp;
-use llm_manager_actors::Live;
-use llm_manager_actors::device_monitor::{Past, Point, Reading, SampleNow};
+use llm_manager_actors::ActorRef;
+use llm_manager_actors::device_monitor::{DeviceSample, GetHistory, HistoryPoint, SampleNow};
 use llm_manager_actors::scheduler::{self, Reservations};
 use llm_manager_actors::supervisor::ask;
 use llm_manager_devices::Sample;
@@ -75,8 +75,8 @@ pub(crate) struct DeviceView {
 
 impl DeviceView {
     /// A part of a node; nobody here reserves any of it.
-    fn of_cluster(part: Part) -> Self {
-        let Part { id, name, online, view } = part;
+    fn of_cluster(part: NodeDevice) -> Self {
+        let NodeDevice { id, name, online, view } = part;
         Self {
             id,
             name,
@@ -125,7 +125,7 @@ struct HolderView {
 }
 
 /// `GET /api/devices`
-async fn devices(shared: Now) -> HttpResponse {
+async fn devices(shared: ManagementState) -> HttpResponse {
     // At a slow pace the newest snapshot may be old.
     shared.devices.sample_now(LOOK).await;
     let mut views = device_views(&shared).await;
@@ -171,8 +171,8 @@ struct ReadingView {
 }
 
 impl PointView {
-    fn of(point: &Point) -> Self {
-        let reading = |reading: &Reading| ReadingView {
+    fn of(point: &HistoryPoint) -> Self {
+        let reading = |reading: &DeviceSample| ReadingView {
             id: reading.id.clone(),
             memory_used_mb: reading.memory_used_mib,
             utilization: reading.utilization,
@@ -184,9 +184,9 @@ impl PointView {
 }
 
 /// `GET /api/devices/history`
-async fn history(shared: Now) -> HttpResponse {
+async fn history(shared: ManagementState) -> HttpResponse {
     let past = match shared.devices.live().addr() {
-        Some(addr) => ask(&addr, Past).await.unwrap_or_default(),
+        Some(addr) => ask(&addr, GetHistory).await.unwrap_or_default(),
         // Devices are not looked at, or their monitor is being restarted.
         None => Vec::new(),
     };
@@ -196,7 +196,7 @@ async fn history(shared: Now) -> HttpResponse {
 /// The devices of this machine, as the API and the event feed show them.
 pub(crate) async fn device_views(shared: &Management) -> Vec<DeviceView> {
     let snapshot = shared.devices.latest();
-    let held = match shared.scheduler.as_ref().and_then(Live::addr) {
+    let held = match shared.scheduler.as_ref().and_then(ActorRef::addr) {
         Some(addr) => ask(&addr, Reservations).await.unwrap_or_default(),
         None => BTreeMap::new(),
     };

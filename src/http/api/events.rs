@@ -3,15 +3,15 @@
 //! A watcher never holds anybody up. One that falls behind misses log lines, and is told how many; the event
 //! feed gives it a fresh snapshot instead.
 
+use super::broadcast::EventBroadcast;
 use super::devices;
 #[cfg(test)]
 use super::openapi::operation::{Operation, Schemas, get};
-use super::pulse::Pulse;
 use super::run_logs;
-use super::told::{Told, event};
+use super::server_event::{ServerEvent, event};
 use super::views::LineView;
-use crate::http::api::management::{Management, Now};
-use crate::http::error::{ApiError, Kind};
+use crate::http::api::management::{Management, ManagementState};
+use crate::http::error::{ApiError, ApiErrorKind};
 use crate::http::route::{at, read};
 use crate::http::state::Current;
 use actix_web::http::header::{CACHE_CONTROL, HeaderName};
@@ -19,7 +19,7 @@ use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
-use llm_manager_actors::logs::{Entry, Follow, Followed, MANAGER};
+use llm_manager_actors::logs::{Follow, Followed, LogEntry, MANAGER};
 use llm_manager_actors::supervisor::ask;
 use serde::Deserialize;
 use serde_json::json;
@@ -54,7 +54,7 @@ pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
         get(
             "/api/events",
             "Everything that the dashboard shows, as server-sent events; each one's data",
-            schemas.of::<Told>(),
+            schemas.of::<ServerEvent>(),
         )
         .content("text/event-stream")
         .words(
@@ -80,7 +80,7 @@ pub(crate) struct LogOptions {
 
 /// `GET /api/models/{name}/logs`
 async fn model_logs(
-    shared: Now,
+    shared: ManagementState,
     name: web::Path<String>,
     options: web::Query<LogOptions>,
 ) -> Result<HttpResponse, ApiError> {
@@ -97,13 +97,17 @@ async fn model_logs(
 }
 
 /// `GET /api/logs`
-async fn manager_logs(shared: Now, options: web::Query<LogOptions>) -> Result<HttpResponse, ApiError> {
+async fn manager_logs(
+    shared: ManagementState,
+    options: web::Query<LogOptions>,
+) -> Result<HttpResponse, ApiError> {
     logs(&shared, MANAGER.into(), &options).await
 }
 
 async fn logs(shared: &Management, source: Arc<str>, options: &LogOptions) -> Result<HttpResponse, ApiError> {
-    let down =
-        || ApiError::new(Kind::Internal, "the log hub does not answer; see the manager's standard error");
+    let down = || {
+        ApiError::new(ApiErrorKind::Internal, "the log hub does not answer; see the manager's standard error")
+    };
     let addr = shared.logs.addr().ok_or_else(down)?;
     let tail = options.tail.unwrap_or(DEFAULT_TAIL);
     let followed = ask(&addr, Follow { source, tail }).await.ok_or_else(down)?;
@@ -126,26 +130,26 @@ fn follow(followed: Followed) -> impl Stream<Item = Bytes> {
     past.chain(future)
 }
 
-fn line_event(entry: &Entry) -> Bytes {
+fn line_event(entry: &LogEntry) -> Bytes {
     event(None, &LineView::of(entry))
 }
 
 /// `GET /api/events`: first everything, then what changes; after a gap everything again.
 async fn events(
     request: HttpRequest,
-    shared: Now,
-    pulse: web::Data<Pulse>,
+    shared: ManagementState,
+    pulse: web::Data<EventBroadcast>,
 ) -> Result<HttpResponse, actix_web::Error> {
     let in_force = Current::<Management>::of(&request)?.clone();
     let watcher = pulse.watch();
-    let first = Told::snapshot(&shared).event();
+    let first = ServerEvent::snapshot(&shared).event();
     let stopping = shared.stopping.clone();
     // Whoever opens the page wants to see the devices before the next second.
-    let devices = Told::Devices(devices::device_views(&shared).await).event();
+    let devices = ServerEvent::Devices(devices::device_views(&shared).await).event();
     let next = stream::unfold((watcher, in_force), |(mut watcher, in_force)| async move {
         let bytes = match watcher.recv().await {
             Ok(bytes) => bytes,
-            Err(RecvError::Lagged(_)) => Told::snapshot(&in_force.now()).event(),
+            Err(RecvError::Lagged(_)) => ServerEvent::snapshot(&in_force.now()).event(),
             Err(RecvError::Closed) => return None,
         };
         Some((bytes, (watcher, in_force)))

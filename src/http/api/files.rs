@@ -4,8 +4,8 @@ use super::config::{ConfigFile, blocking, trusted};
 #[cfg(test)]
 use super::openapi::operation::{Operation, Schemas, get};
 use crate::config::real_path;
-use crate::http::api::management::Now;
-use crate::http::error::{Answered, ApiError, Kind, quoted};
+use crate::http::api::management::ManagementState;
+use crate::http::error::{Answered, ApiError, ApiErrorKind, quoted};
 use crate::http::route::{at, read};
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -79,7 +79,7 @@ struct EntryView {
 
 /// `GET /api/config/files`
 async fn list(
-    shared: Now,
+    shared: ManagementState,
     config: web::Data<ConfigFile>,
     request: HttpRequest,
     wanted: web::Query<FolderOptions>,
@@ -93,7 +93,8 @@ async fn list(
             io::Error::new(error.kind(), format!("the folder `{}` can't be read: {error}", quoted(&folder)))
         })
     });
-    let found = found.await?.map_err(|error| ApiError::new(Kind::FolderNotFound, error.to_string()))?;
+    let found =
+        found.await?.map_err(|error| ApiError::new(ApiErrorKind::FolderNotFound, error.to_string()))?;
     Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(found))
 }
 

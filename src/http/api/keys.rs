@@ -3,18 +3,18 @@
 use super::config::ConfigFile;
 #[cfg(test)]
 use super::openapi::operation::{Operation, delete, get, object, or_null, post};
-use super::query::{Whole, from_json};
-use crate::http::access::keys::Key;
-use crate::http::api::management::Now;
-use crate::http::error::{Answered, ApiError, Kind};
+use super::query::{WholeBody, from_json};
+use crate::http::access::keys::ApiKey;
+use crate::http::api::management::ManagementState;
+use crate::http::error::{Answered, ApiError, ApiErrorKind};
 use crate::http::route::{at, read};
-use crate::key_store::{self, Unchanged, Wanted};
+use crate::key_store::{self, NewKey, Unchanged};
 use crate::reload::Undone;
 use actix_web::web::{PayloadConfig, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, web};
 use jiff::Timestamp;
 use llm_manager_actors::quotas::Remains;
-use llm_manager_policy::quota::Left;
+use llm_manager_policy::quota::RemainingQuota;
 use llm_manager_policy::spec::{Cap, Period};
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -101,10 +101,10 @@ fn key_body() -> Value {
 const LARGEST_BODY: usize = 64 * 1024;
 
 /// `GET /api/keys`: all keys, without their secrets.
-async fn list(shared: Now) -> Answered {
+async fn list(shared: ManagementState) -> Answered {
     let keys = shared.access.keys.all();
     let quotas = keys.iter().filter_map(|key| key.quota.clone()).collect();
-    let left: HashMap<Arc<str>, Left> = match shared.quotas.addr() {
+    let left: HashMap<Arc<str>, RemainingQuota> = match shared.quotas.addr() {
         Some(addr) => {
             let remaining = addr.send(Remains(quotas)).await.unwrap_or_default();
             remaining.into_iter().map(|one| (Arc::clone(&one.quota.key), one.left)).collect()
@@ -115,7 +115,7 @@ async fn list(shared: Now) -> Answered {
     Ok(HttpResponse::Ok().json(json!({"keys": keys})))
 }
 
-fn view(key: &Key, left: Option<&Left>) -> Value {
+fn view(key: &ApiKey, left: Option<&RemainingQuota>) -> Value {
     let quota = key.quota.as_deref();
     let expires = key.expires().and_then(|at| Timestamp::from_second(at).ok());
     let budget = quota.and_then(|quota| quota.budget).map(|budget| {
@@ -156,14 +156,14 @@ fn decimal(units: u128, digits: usize) -> String {
 
 /// `POST /api/keys` `{"name", ...}`: the answer is the only place where the secret stands.
 async fn add(
-    shared: Now,
+    shared: ManagementState,
     config: web::Data<ConfigFile>,
     request: HttpRequest,
-    Whole(body): Whole,
+    WholeBody(body): WholeBody,
 ) -> Answered {
     super::config::trusted(&shared, &request)?;
-    let wanted: Wanted = from_json(&body).map_err(|error| {
-        ApiError::new(Kind::InvalidRequest, format!("a key is {{\"name\": \"...\"}}: {error}"))
+    let wanted: NewKey = from_json(&body).map_err(|error| {
+        ApiError::new(ApiErrorKind::InvalidRequest, format!("a key is {{\"name\": \"...\"}}: {error}"))
     })?;
     let taken: Vec<String> = shared.access.keys.all().iter().map(|key| key.label.to_string()).collect();
     let name = wanted.name.clone();
@@ -175,7 +175,7 @@ async fn add(
 
 /// `POST /api/keys/{name}/rotate`: the old secret opens nothing any more.
 async fn rotate(
-    shared: Now,
+    shared: ManagementState,
     config: web::Data<ConfigFile>,
     request: HttpRequest,
     name: web::Path<String>,
@@ -190,7 +190,7 @@ async fn rotate(
 
 /// `DELETE /api/keys/{name}`
 async fn revoke(
-    shared: Now,
+    shared: ManagementState,
     config: web::Data<ConfigFile>,
     request: HttpRequest,
     name: web::Path<String>,
@@ -203,12 +203,12 @@ async fn revoke(
     Ok(HttpResponse::Ok().json(json!({"name": *name, "revoked": true})))
 }
 
-fn kind_of(unchanged: &Unchanged) -> Kind {
+fn kind_of(unchanged: &Unchanged) -> ApiErrorKind {
     match unchanged {
-        Unchanged::Wrong(_) => Kind::InvalidRequest,
-        Unchanged::Taken(_) => Kind::Conflict,
-        Unchanged::Unknown(_) => Kind::KeyNotFound,
-        Unchanged::Failed(_) => Kind::Internal,
+        Unchanged::Wrong(_) => ApiErrorKind::InvalidRequest,
+        Unchanged::Taken(_) => ApiErrorKind::Conflict,
+        Unchanged::Unknown(_) => ApiErrorKind::KeyNotFound,
+        Unchanged::Failed(_) => ApiErrorKind::Internal,
     }
 }
 
@@ -219,7 +219,7 @@ async fn made<T: Send + 'static>(
 ) -> Result<T, ApiError> {
     let dir = config.state_dir.clone();
     let changed = actix_web::rt::task::spawn_blocking(move || change(&dir)).await;
-    let changed = changed.map_err(|error| ApiError::new(Kind::Internal, error.to_string()))?;
+    let changed = changed.map_err(|error| ApiError::new(ApiErrorKind::Internal, error.to_string()))?;
     let changed = changed.map_err(|why| ApiError::new(kind_of(&why), why.to_string()))?;
     let applied = config.reloads.apply("a key was changed", false).await;
     applied.map_err(|undone| {
@@ -229,7 +229,10 @@ async fn made<T: Send + 'static>(
             }
             Undone::Failed(why) => why,
         };
-        ApiError::new(Kind::Internal, format!("the key was changed in its file, and not yet here: {why}"))
+        ApiError::new(
+            ApiErrorKind::Internal,
+            format!("the key was changed in its file, and not yet here: {why}"),
+        )
     })?;
     Ok(changed)
 }

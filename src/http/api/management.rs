@@ -2,11 +2,11 @@
 
 use crate::http::access::Access;
 use crate::http::error::ApiError;
-use crate::http::find;
+use crate::http::find_model;
 use crate::http::standby::Standby;
 use crate::http::state;
 use jiff::Timestamp;
-use llm_manager_actors::Live;
+use llm_manager_actors::ActorRef;
 use llm_manager_actors::billing::{Billing, Ledger};
 use llm_manager_actors::captures::Captures;
 use llm_manager_actors::device_monitor::Devices;
@@ -34,7 +34,7 @@ pub struct Management {
     /// The devices.
     pub devices: Devices,
     /// Who looks after their memory, if anybody does.
-    pub scheduler: Option<Live<Scheduler>>,
+    pub scheduler: Option<ActorRef<Scheduler>>,
     /// Devices that an operator has paused.
     pub pauses: Pauses,
     /// Devices that other programs use, too.
@@ -46,23 +46,23 @@ pub struct Management {
     /// Where reports come from.
     pub ledger: Ledger,
     /// Who writes it.
-    pub billing: Live<Billing>,
+    pub billing: ActorRef<Billing>,
     /// Days that rows of requests are kept.
     pub retention_days: u32,
     /// What is kept of requests whose model says so.
     pub captures: Captures,
     /// Who counts what keys with limits use.
-    pub quotas: Live<Quotas>,
+    pub quotas: ActorRef<Quotas>,
     /// Who sends word of what happens.
     pub notifications: Notifications,
     /// What happens.
     pub feed: Feed,
     /// Keeps the logs.
-    pub logs: Live<LogHub>,
+    pub logs: ActorRef<LogHub>,
     /// Where the logs of runs are kept, if they are.
     pub log_folder: Option<PathBuf>,
     /// The root of the supervision tree.
-    pub supervisor: Live<Supervisor>,
+    pub supervisor: ActorRef<Supervisor>,
     /// Whether starts are paused, and whether the program is to end.
     pub standby: Standby,
     /// Cancelled when the program begins to stop.
@@ -74,11 +74,11 @@ pub struct Management {
 }
 
 /// What a request was given when it came.
-pub(crate) type Now = state::Now<Management>;
+pub(crate) type ManagementState = state::RequestState<Management>;
 
 impl Management {
     /// The model of this name or alias.
     pub(crate) fn find(&self, name: &str) -> Result<&Arc<ModelHandle>, ApiError> {
-        find::model(&self.directory, name, "/api/models")
+        find_model::model(&self.directory, name, "/api/models")
     }
 }

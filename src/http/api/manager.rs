@@ -3,7 +3,7 @@
 use super::config::trusted;
 #[cfg(test)]
 use super::openapi::operation::{Operation, Schemas, get, object, post};
-use crate::http::api::management::Now;
+use crate::http::api::management::ManagementState;
 use crate::http::error::{Answered, ApiError};
 use crate::http::route::{at, read};
 use crate::http::standby::Standby;
@@ -48,24 +48,24 @@ fn paused(standby: &Standby) -> HttpResponse {
 }
 
 /// `GET /api/pause`
-async fn show(shared: Now) -> HttpResponse {
+async fn show(shared: ManagementState) -> HttpResponse {
     paused(&shared.standby)
 }
 
 /// `POST /api/pause`: what runs goes on, and an operator's own start is obeyed.
-async fn pause(shared: Now) -> HttpResponse {
+async fn pause(shared: ManagementState) -> HttpResponse {
     shared.standby.set(true);
     paused(&shared.standby)
 }
 
 /// `POST /api/resume`
-async fn resume(shared: Now) -> HttpResponse {
+async fn resume(shared: ManagementState) -> HttpResponse {
     shared.standby.set(false);
     paused(&shared.standby)
 }
 
 /// `POST /api/shutdown`: as on SIGTERM.
-async fn shutdown(shared: Now, request: HttpRequest) -> Answered {
+async fn shutdown(shared: ManagementState, request: HttpRequest) -> Answered {
     trusted(&shared, &request)?;
     if shared.stopping.is_cancelled() {
         return Err(ApiError::shutting_down());
@@ -95,7 +95,7 @@ pub(crate) struct LeadershipView {
 }
 
 /// `GET /api/leadership`
-async fn leadership(shared: Now) -> HttpResponse {
+async fn leadership(shared: ManagementState) -> HttpResponse {
     let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     HttpResponse::Ok().json(match &shared.leadership {
         None => LeadershipView {

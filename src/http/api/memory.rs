@@ -2,14 +2,14 @@
 
 #[cfg(test)]
 use super::openapi::operation::{Operation, Schemas, get};
-use crate::http::api::management::Now;
-use crate::http::error::{ApiError, Kind};
+use crate::http::api::management::ManagementState;
+use crate::http::error::{ApiError, ApiErrorKind};
 use crate::http::route::{at, read};
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, web};
 use llm_manager_actors::scheduler::{ExplainMemory, VariantMemory};
 use llm_manager_actors::supervisor::ask;
-use llm_manager_policy::memory::{Part, Place, cards_of};
+use llm_manager_policy::memory::{EstimateLine, MemoryLocation, cards_of};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,13 +34,14 @@ pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
 }
 
 /// `GET /api/models/{name}/memory`
-async fn memory(shared: Now, name: web::Path<String>) -> Result<HttpResponse, ApiError> {
+async fn memory(shared: ManagementState, name: web::Path<String>) -> Result<HttpResponse, ApiError> {
     let model = shared.find(&name)?;
     let Some(scheduler) = &shared.scheduler else {
         let message = "memory is not checked (Disable_GPU_monitoring)";
-        return Err(ApiError::new(Kind::Conflict, message));
+        return Err(ApiError::new(ApiErrorKind::Conflict, message));
     };
-    let down = || ApiError::new(Kind::Internal, "the scheduler does not answer; see the manager's log");
+    let down =
+        || ApiError::new(ApiErrorKind::Internal, "the scheduler does not answer; see the manager's log");
     let addr = scheduler.addr().ok_or_else(down)?;
     let told = ask(&addr, ExplainMemory { model: Arc::clone(model) }).await.ok_or_else(down)?;
     let variants = told.iter().map(VariantMemoryView::of).collect();
@@ -127,7 +128,7 @@ impl VariantMemoryView {
     }
 }
 
-fn parts(memory: &VariantMemory, parts: &[Part]) -> Vec<PartView> {
+fn parts(memory: &VariantMemory, parts: &[EstimateLine]) -> Vec<PartView> {
     let cards = memory.required.iter().filter(|one| !one.text().eq_ignore_ascii_case("cpu"));
     let names = cards.flat_map(|one| {
         let count = cards_of(one);
@@ -138,11 +139,11 @@ fn parts(memory: &VariantMemory, parts: &[Part]) -> Vec<PartView> {
         (0..count).map(name)
     });
     let names: Vec<String> = names.collect();
-    let device = |place: Place| match place {
-        Place::Host => "cpu".to_owned(),
-        Place::Card(at) => names.get(at).cloned().unwrap_or_else(|| format!("card {}", at + 1)),
+    let device = |place: MemoryLocation| match place {
+        MemoryLocation::Host => "cpu".to_owned(),
+        MemoryLocation::Card(at) => names.get(at).cloned().unwrap_or_else(|| format!("card {}", at + 1)),
     };
-    let view = |part: &Part| PartView {
+    let view = |part: &EstimateLine| PartView {
         device: device(part.place),
         part: part.kind.to_string(),
         memory_mb: (part.bytes as f64 / f64::from(1 << 20) * 10.0).round() / 10.0,

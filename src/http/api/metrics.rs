@@ -13,16 +13,16 @@ use super::devices;
 #[cfg(test)]
 use super::openapi::operation::{Operation, get};
 use super::query::from_store;
-use crate::http::access::Door;
-use crate::http::api::management::{Management, Now};
-use crate::http::error::{ApiError, Kind};
+use crate::http::access::AccessArea;
+use crate::http::api::management::{Management, ManagementState};
+use crate::http::error::{ApiError, ApiErrorKind};
 use crate::http::route::{at, read};
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, web};
-use family::{Family, Labels, Samples, counter, gauge};
+use family::{Family, MetricLabels, Samples, counter, gauge};
 use llm_manager_actors::model::traffic::{BOUNDS_US, OUTCOMES};
-use llm_manager_actors::model::{ModelHandle, Status};
-use llm_manager_actors::supervisor::{Node, Tree, ask};
+use llm_manager_actors::model::{ModelHandle, ModelStatus};
+use llm_manager_actors::supervisor::{GetTree, SupervisionNode, ask};
 use llm_manager_ledger::{Dimension, Filter, Summary, now_us};
 use llm_manager_policy::model_state::ModelState;
 use llm_manager_policy::spec::Class;
@@ -72,11 +72,11 @@ const BYTES_PER_MIB: f64 = 1024.0 * 1024.0;
 
 /// `GET /metrics`
 async fn metrics(
-    shared: Now,
+    shared: ManagementState,
     config: web::Data<ConfigFile>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    shared.access.enter(request.headers(), Door::Metrics)?;
+    shared.access.enter(request.headers(), AccessArea::Metrics)?;
     let mut families = models(&shared);
     let (applied, refused) = config.reloads.counts();
     families.push(counter(
@@ -111,12 +111,12 @@ async fn metrics(
     families.into_iter().for_each(|family| registry.register_collector(Box::new(family)));
     let mut text = String::new();
     text::encode(&mut text, &registry)
-        .map_err(|error| ApiError::new(Kind::Internal, format!("the metrics: {error}")))?;
+        .map_err(|error| ApiError::new(ApiErrorKind::Internal, format!("the metrics: {error}")))?;
     Ok(HttpResponse::Ok().content_type(FORMAT).body(text))
 }
 
 /// Over all replicas of a model.
-fn sum(model: &ModelHandle, of: impl Fn(&Status) -> f64) -> f64 {
+fn sum(model: &ModelHandle, of: impl Fn(&ModelStatus) -> f64) -> f64 {
     let crew: f64 = model.crew().iter().map(|replica| of(&replica.status())).sum();
     of(&model.own_status()) + crew
 }
@@ -191,7 +191,7 @@ async fn costs(shared: &Management) -> Result<Vec<Family>, ApiError> {
     Ok(vec![counter(&families::COST, cost_samples(&sums)), counter(&families::ENERGY, energy.collect())])
 }
 
-fn cost_samples(sums: &Summary) -> Vec<(Labels, f64)> {
+fn cost_samples(sums: &Summary) -> Vec<(MetricLabels, f64)> {
     let groups = sums.groups.iter().filter_map(|group| Some((group.key.first()?, &group.totals)));
     groups
         .flat_map(|(model, totals)| {
@@ -235,7 +235,7 @@ async fn devices(shared: &Management) -> Vec<Family> {
 
 fn captures(shared: &Management) -> Vec<Family> {
     let status = shared.captures.status();
-    let one = |value: u64| vec![(Labels::new(), value as f64)];
+    let one = |value: u64| vec![(MetricLabels::new(), value as f64)];
     vec![
         gauge(&families::CAPTURES, one(status.files as u64)),
         gauge(&families::CAPTURES_BYTES, one(status.bytes)),
@@ -245,12 +245,12 @@ fn captures(shared: &Management) -> Vec<Family> {
 
 fn ledger(shared: &Management, readable: bool) -> Vec<Family> {
     let status = shared.ledger.status();
-    let flag = |yes: bool| vec![(Labels::new(), f64::from(u8::from(yes)))];
-    let one = |value: u64| vec![(Labels::new(), value as f64)];
+    let flag = |yes: bool| vec![(MetricLabels::new(), f64::from(u8::from(yes)))];
+    let one = |value: u64| vec![(MetricLabels::new(), value as f64)];
     vec![
         gauge(&families::LEDGER_READABLE, flag(readable)),
         gauge(&families::LEDGER_WRITABLE, flag(status.last_error.is_none())),
-        gauge(&families::LEDGER_QUEUE, vec![(Labels::new(), status.queued as f64)]),
+        gauge(&families::LEDGER_QUEUE, vec![(MetricLabels::new(), status.queued as f64)]),
         counter(&families::LEDGER_WRITTEN, one(status.written)),
         counter(&families::LEDGER_SPILLED, one(status.spilled)),
         counter(&families::LEDGER_LOST, one(status.lost)),
@@ -263,11 +263,11 @@ fn ledger(shared: &Management, readable: bool) -> Vec<Family> {
 
 async fn actors(shared: &Management) -> Vec<Family> {
     let tree = match shared.supervisor.addr() {
-        Some(addr) => ask(&addr, Tree).await.unwrap_or_default(),
+        Some(addr) => ask(&addr, GetTree).await.unwrap_or_default(),
         None => Vec::new(),
     };
     let mut restarts = Vec::new();
-    let mut open: Vec<&Node> = tree.iter().collect();
+    let mut open: Vec<&SupervisionNode> = tree.iter().collect();
     while let Some(node) = open.pop() {
         restarts.push((vec![("actor", node.path.clone())], node.restarts as f64));
         open.extend(&node.children);
@@ -287,7 +287,7 @@ async fn process(shared: &Management) -> Vec<Family> {
     .await
     .ok()
     .flatten();
-    let one = |value: f64| vec![(Labels::new(), value)];
+    let one = |value: f64| vec![(MetricLabels::new(), value)];
     let (memory, cpu) = usage.map_or((Vec::new(), Vec::new()), |(memory, cpu)| (one(memory), one(cpu)));
     let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
     vec![
@@ -301,7 +301,7 @@ async fn process(shared: &Management) -> Vec<Family> {
 /// Encodes one sample; one without labels has no braces.
 fn labelled(
     metric: &mut MetricEncoder<'_>,
-    labels: &Labels,
+    labels: &MetricLabels,
     encode: impl FnOnce(&mut MetricEncoder<'_>) -> fmt::Result,
 ) -> fmt::Result {
     if labels.is_empty() { encode(metric) } else { encode(&mut metric.encode_family(labels)?) }

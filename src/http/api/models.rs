@@ -3,15 +3,15 @@
 #[cfg(test)]
 use super::openapi::operation::{Operation, Schemas, get, post};
 use super::views::{ModelDetails, ModelView};
-use crate::http::api::management::{Management, Now};
-use crate::http::error::{Answered, ApiError, Kind};
+use crate::http::api::management::{Management, ManagementState};
+use crate::http::error::{Answered, ApiError, ApiErrorKind};
+use crate::http::requester::Requester;
 use crate::http::route::{at, read};
-use crate::http::who::Who;
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, web};
 use futures_util::future::join_all;
 use llm_manager_actors::model::{By, ModelHandle, Refused, RefusedReason, Verb};
-use llm_manager_policy::lifecycle::Urgency;
+use llm_manager_policy::lifecycle::StopUrgency;
 use llm_manager_policy::model_state::ModelState;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -89,7 +89,7 @@ fn yes() -> bool {
 }
 
 /// `GET /api/models`
-async fn models(shared: Now) -> HttpResponse {
+async fn models(shared: ManagementState) -> HttpResponse {
     HttpResponse::Ok().json(all(&shared))
 }
 
@@ -98,42 +98,52 @@ fn all(shared: &Management) -> Vec<ModelView> {
 }
 
 /// `GET /api/models/{name}`
-async fn model(shared: Now, name: web::Path<String>) -> Answered {
+async fn model(shared: ManagementState, name: web::Path<String>) -> Answered {
     Ok(HttpResponse::Ok().json(ModelDetails::of(shared.find(&name)?)))
 }
 
 /// `POST /api/models/{name}/start`, and `/wake`: a start wakes a model that is parked.
 async fn start(
-    shared: Now,
+    shared: ManagementState,
     name: web::Path<String>,
     options: web::Query<OrderOptions>,
-    who: Who,
+    who: Requester,
 ) -> Answered {
     order(&shared, &name, Verb::Start, options.wait, &who).await
 }
 
 /// `POST /api/models/{name}/stop`
-async fn stop(shared: Now, name: web::Path<String>, options: web::Query<OrderOptions>, who: Who) -> Answered {
-    let urgency = if options.now { Urgency::Now } else { Urgency::Drain };
+async fn stop(
+    shared: ManagementState,
+    name: web::Path<String>,
+    options: web::Query<OrderOptions>,
+    who: Requester,
+) -> Answered {
+    let urgency = if options.now { StopUrgency::Now } else { StopUrgency::Drain };
     order(&shared, &name, Verb::Stop(urgency), options.wait, &who).await
 }
 
 /// `POST /api/models/{name}/restart`
 async fn restart(
-    shared: Now,
+    shared: ManagementState,
     name: web::Path<String>,
     options: web::Query<OrderOptions>,
-    who: Who,
+    who: Requester,
 ) -> Answered {
     order(&shared, &name, Verb::Restart, options.wait, &who).await
 }
 
 /// `POST /api/models/{name}/park`
-async fn park(shared: Now, name: web::Path<String>, options: web::Query<OrderOptions>, who: Who) -> Answered {
+async fn park(
+    shared: ManagementState,
+    name: web::Path<String>,
+    options: web::Query<OrderOptions>,
+    who: Requester,
+) -> Answered {
     order(&shared, &name, Verb::Park, options.wait, &who).await
 }
 
-async fn order(shared: &Management, name: &str, verb: Verb, wait: bool, who: &Who) -> Answered {
+async fn order(shared: &Management, name: &str, verb: Verb, wait: bool, who: &Requester) -> Answered {
     let model = shared.find(name)?;
     refuse_while_stopping(shared, verb)?;
     if wait {
@@ -145,14 +155,18 @@ async fn order(shared: &Management, name: &str, verb: Verb, wait: bool, who: &Wh
 }
 
 /// `POST /api/models/stop-all`
-async fn stop_all(shared: Now, options: web::Query<OrderOptions>, who: Who) -> Answered {
-    let urgency = if options.now { Urgency::Now } else { Urgency::Drain };
+async fn stop_all(shared: ManagementState, options: web::Query<OrderOptions>, who: Requester) -> Answered {
+    let urgency = if options.now { StopUrgency::Now } else { StopUrgency::Drain };
     let models = shared.directory.models().iter();
     order_many(&shared, models.collect(), Verb::Stop(urgency), options.wait, &who).await
 }
 
 /// `POST /api/models/restart-autostart`
-async fn restart_autostart(shared: Now, options: web::Query<OrderOptions>, who: Who) -> Answered {
+async fn restart_autostart(
+    shared: ManagementState,
+    options: web::Query<OrderOptions>,
+    who: Requester,
+) -> Answered {
     refuse_while_stopping(&shared, Verb::Restart)?;
     let models = shared.directory.models().iter().filter(|model| model.spec.auto_start);
     // A client that leaves takes nothing back: some would be restarted, and others not.
@@ -160,8 +174,9 @@ async fn restart_autostart(shared: Now, options: web::Query<OrderOptions>, who: 
     if !options.wait {
         return Ok(HttpResponse::Accepted().json(all(&shared)));
     }
-    done.await
-        .unwrap_or_else(|_| Err(ApiError::new(Kind::Internal, "the restart broke off: see the log")))?;
+    done.await.unwrap_or_else(|_| {
+        Err(ApiError::new(ApiErrorKind::Internal, "the restart broke off: see the log"))
+    })?;
     Ok(HttpResponse::Ok().json(all(&shared)))
 }
 
@@ -193,7 +208,7 @@ async fn order_many(
     models: Vec<&Arc<ModelHandle>>,
     verb: Verb,
     wait: bool,
-    who: &Who,
+    who: &Requester,
 ) -> Answered {
     refuse_while_stopping(shared, verb)?;
     if wait {

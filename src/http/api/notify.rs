@@ -3,13 +3,13 @@
 #[cfg(test)]
 use super::openapi::operation::{Operation, Schemas, get, post};
 use super::query::rfc3339;
-use crate::http::api::management::Now;
-use crate::http::error::{ApiError, Kind, quoted};
+use crate::http::api::management::ManagementState;
+use crate::http::error::{ApiError, ApiErrorKind, quoted};
 use crate::http::route::{at, read};
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, web};
 use jiff::Timestamp;
-use llm_manager_actors::notifier::{HowTheyStand, Standing, Test, Untested};
+use llm_manager_actors::notifier::{GetOutletStatus, OutletStatus, OutletTestError, Test};
 use llm_manager_actors::supervisor::ask;
 use serde::Serialize;
 use std::time::Duration;
@@ -74,8 +74,8 @@ pub(crate) struct TestView {
 }
 
 impl OutletView {
-    fn of(standing: Standing) -> Self {
-        let Standing { spec, outlet, next_try_in } = standing;
+    fn of(standing: OutletStatus) -> Self {
+        let OutletStatus { spec, outlet, next_try_in } = standing;
         Self {
             format: spec.way.format(),
             to: spec.way.place(),
@@ -92,33 +92,33 @@ impl OutletView {
 }
 
 fn down() -> ApiError {
-    ApiError::new(Kind::Internal, "the notifier does not answer; see the manager's log")
+    ApiError::new(ApiErrorKind::Internal, "the notifier does not answer; see the manager's log")
 }
 
 /// `GET /api/notify`
-async fn list(shared: Now) -> Result<HttpResponse, ApiError> {
+async fn list(shared: ManagementState) -> Result<HttpResponse, ApiError> {
     let addr = shared.notifications.live().addr().ok_or_else(down)?;
-    let standing = ask(&addr, HowTheyStand).await.ok_or_else(down)?;
+    let standing = ask(&addr, GetOutletStatus).await.ok_or_else(down)?;
     Ok(HttpResponse::Ok().json(standing.into_iter().map(OutletView::of).collect::<Vec<_>>()))
 }
 
 /// `POST /api/notify/{name}/test`
-async fn test(shared: Now, name: web::Path<String>) -> Result<HttpResponse, ApiError> {
+async fn test(shared: ManagementState, name: web::Path<String>) -> Result<HttpResponse, ApiError> {
     let name = name.into_inner();
     let addr = shared.notifications.live().addr().ok_or_else(down)?;
     let sent = addr.send(Test { outlet: name.clone() }).timeout(TEST).await.map_err(|_| down())?;
     match sent {
         Ok(tested) => Ok(HttpResponse::Ok().json(TestView { name, error: tested.err() })),
-        Err(Untested::Unknown) => {
+        Err(OutletTestError::Unknown) => {
             let message = format!(
                 "no entry of `notify` has the name `{}`; `GET /api/notify` lists them",
                 quoted(&name)
             );
-            Err(ApiError::new(Kind::NotifyNotFound, message))
+            Err(ApiError::new(ApiErrorKind::NotifyNotFound, message))
         }
-        Err(Untested::Busy) => {
+        Err(OutletTestError::Busy) => {
             let message = format!("a test of `{}` is under way already; wait for it", quoted(&name));
-            Err(ApiError::new(Kind::Conflict, message))
+            Err(ApiError::new(ApiErrorKind::Conflict, message))
         }
     }
 }

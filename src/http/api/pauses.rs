@@ -3,8 +3,8 @@
 #[cfg(test)]
 use super::openapi::operation::{Operation, Schemas, post};
 use super::query::{invalid, time};
-use crate::http::api::management::Now;
-use crate::http::error::{ApiError, Kind, quoted};
+use crate::http::api::management::ManagementState;
+use crate::http::error::{ApiError, ApiErrorKind, quoted};
 use crate::http::route::at;
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, web};
@@ -64,7 +64,7 @@ pub(crate) struct PauseView {
 
 /// `POST /api/devices/{device}/pause`
 async fn pause(
-    shared: Now,
+    shared: ManagementState,
     device: web::Path<String>,
     query: web::Query<PauseOptions>,
 ) -> Result<HttpResponse, ApiError> {
@@ -73,7 +73,7 @@ async fn pause(
 }
 
 /// `POST /api/devices/{device}/resume`
-async fn resume(shared: Now, device: web::Path<String>) -> Result<HttpResponse, ApiError> {
+async fn resume(shared: ManagementState, device: web::Path<String>) -> Result<HttpResponse, ApiError> {
     set(&shared, &device, None).await
 }
 
@@ -97,20 +97,25 @@ fn until(wanted: &PauseOptions) -> Result<Timestamp, ApiError> {
     now.checked_add(length).map_err(|_| longest())
 }
 
-async fn set(shared: &Now, device: &str, until: Option<Timestamp>) -> Result<HttpResponse, ApiError> {
+async fn set(
+    shared: &ManagementState,
+    device: &str,
+    until: Option<Timestamp>,
+) -> Result<HttpResponse, ApiError> {
     let devices =
         Requirement::parse(device).map_err(|why| invalid(format!("\"{}\" {why}", quoted(device))))?;
     let Some(scheduler) = &shared.scheduler else {
         let message = "devices are not looked at, so none can be paused (Disable_GPU_monitoring); \
                        POST /api/pause pauses all starts";
-        return Err(ApiError::new(Kind::Conflict, message));
+        return Err(ApiError::new(ApiErrorKind::Conflict, message));
     };
-    let down = || ApiError::new(Kind::Internal, "the scheduler does not answer; see the manager's log");
+    let down =
+        || ApiError::new(ApiErrorKind::Internal, "the scheduler does not answer; see the manager's log");
     let addr = scheduler.addr().ok_or_else(down)?;
     let found = ask(&addr, PauseDevices { devices, until }).await.ok_or_else(down)?;
     if found.is_empty() {
         let message = format!("no device matches `{}`; `GET /api/devices` lists them", quoted(device));
-        return Err(ApiError::new(Kind::DeviceNotFound, message));
+        return Err(ApiError::new(ApiErrorKind::DeviceNotFound, message));
     }
     let view = |(id, name)| PauseView { id, name, paused_until: until };
     let views: Vec<PauseView> = found.into_iter().map(view).collect();

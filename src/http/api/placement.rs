@@ -3,19 +3,19 @@
 use super::cluster;
 #[cfg(test)]
 use super::openapi::operation::{Operation, Schemas, get};
-use crate::http::api::management::Now;
-use crate::http::error::{ApiError, Kind};
+use crate::http::api::management::ManagementState;
+use crate::http::error::{ApiError, ApiErrorKind};
 use crate::http::route::{at, read};
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, web};
-use llm_manager_actors::model::Status;
+use llm_manager_actors::model::ModelStatus;
 use llm_manager_actors::scheduler::{Explain, Explained};
 use llm_manager_actors::supervisor::ask;
 use llm_manager_policy::model_state::ModelState;
-use llm_manager_policy::placement::{Decision, Never, Urgency, VariantExplanation};
+use llm_manager_policy::placement::{Decision, DemandPriority, Never, VariantExplanation};
 use llm_manager_policy::queue::Ahead;
 use llm_manager_policy::spec::{ModelSpec, VariantSpec};
-use llm_manager_slurm::Sight;
+use llm_manager_slurm::NodesSnapshot;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
 }
 
 /// `GET /api/models/{name}/placement`
-async fn explain(shared: Now, name: web::Path<String>) -> Result<HttpResponse, ApiError> {
+async fn explain(shared: ManagementState, name: web::Path<String>) -> Result<HttpResponse, ApiError> {
     let model = shared.find(&name)?;
     let sight = cluster::sight(&shared).await;
     let Some(scheduler) = &shared.scheduler else {
@@ -46,10 +46,11 @@ async fn explain(shared: Now, name: web::Path<String>) -> Result<HttpResponse, A
         view.ask_cluster(&model.spec, sight.as_deref(), &model.own_status());
         return Ok(HttpResponse::Ok().json(view));
     };
-    let down = || ApiError::new(Kind::Internal, "the scheduler does not answer; see the manager's log");
+    let down =
+        || ApiError::new(ApiErrorKind::Internal, "the scheduler does not answer; see the manager's log");
     let addr = scheduler.addr().ok_or_else(down)?;
     let explained = ask(&addr, Explain { model: Arc::clone(model) }).await.ok_or_else(down)?;
-    let explained = explained.map_err(|error| ApiError::new(Kind::Internal, error))?;
+    let explained = explained.map_err(|error| ApiError::new(ApiErrorKind::Internal, error))?;
     let parked =
         matches!(model.status().state, ModelState::Parking | ModelState::Parked | ModelState::Waking);
     let asleep = model.asleep().filter(|_| parked);
@@ -97,8 +98,8 @@ struct AheadView {
 impl AheadView {
     fn of(ahead: &Ahead) -> Self {
         let class = match ahead.urgency {
-            Urgency::Wanted(class) => Some(class.text()),
-            Urgency::Boot => None,
+            DemandPriority::Wanted(class) => Some(class.text()),
+            DemandPriority::Boot => None,
         };
         let seconds = (ahead.waited.as_secs_f64() * 1000.0).round() / 1000.0;
         Self { model: ahead.model.to_string(), class, seconds }
@@ -197,7 +198,7 @@ impl PlacementView {
     }
 
     /// What Slurm says of the variants that are jobs.
-    fn ask_cluster(&mut self, spec: &ModelSpec, sight: Option<&Sight>, status: &Status) {
+    fn ask_cluster(&mut self, spec: &ModelSpec, sight: Option<&NodesSnapshot>, status: &ModelStatus) {
         for verdict in &mut self.variants {
             let variant = spec.variants.iter().find(|variant| variant.name == verdict.variant);
             let Some(variant) = variant else { continue };

@@ -1,7 +1,7 @@
 //! What the queries of the reports have in common, and how times are written.
 
 use crate::http::api::management::Management;
-use crate::http::error::{ApiError, Kind, quoted};
+use crate::http::error::{ApiError, ApiErrorKind, quoted};
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
 use actix_web::{FromRequest, HttpRequest, web};
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// A refusal of what the client has written.
 pub(crate) fn invalid(message: impl Into<String>) -> ApiError {
-    ApiError::new(Kind::InvalidRequest, message.into())
+    ApiError::new(ApiErrorKind::InvalidRequest, message.into())
 }
 
 /// Parameters that are numbers, and those that are switches, wherever they may stand.
@@ -42,9 +42,9 @@ pub(crate) fn unreadable(query: &str, error: &dyn Display) -> ApiError {
 }
 
 /// A body that is read whole, or refused in the form of all errors: the route has a `PayloadConfig` with its bound.
-pub(crate) struct Whole(pub(crate) web::Bytes);
+pub(crate) struct WholeBody(pub(crate) web::Bytes);
 
-impl FromRequest for Whole {
+impl FromRequest for WholeBody {
     type Error = ApiError;
     type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
 
@@ -53,7 +53,8 @@ impl FromRequest for Whole {
         async move {
             read.await.map(Self).map_err(|error| {
                 let is_too_large = matches!(error.as_error(), Some(PayloadError::Overflow));
-                let kind = if is_too_large { Kind::RequestTooLarge } else { Kind::InvalidRequest };
+                let kind =
+                    if is_too_large { ApiErrorKind::RequestTooLarge } else { ApiErrorKind::InvalidRequest };
                 ApiError::new(kind, format!("the body: {error}"))
             })
         }
@@ -70,12 +71,12 @@ pub(crate) fn from_json<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<
 pub(crate) fn from_store(error: StoreError) -> ApiError {
     match error {
         StoreError::Refused(message) => invalid(message),
-        StoreError::Conflict(message) => ApiError::new(Kind::Conflict, message),
+        StoreError::Conflict(message) => ApiError::new(ApiErrorKind::Conflict, message),
         error => {
             // Billing's own line has said so once; a dashboard that asks every second must not fill the log.
             log::debug!("a report: {error}");
             let retry_after = Some(Duration::from_secs(5));
-            ApiError { retry_after, ..ApiError::new(Kind::LedgerUnavailable, error.to_string()) }
+            ApiError { retry_after, ..ApiError::new(ApiErrorKind::LedgerUnavailable, error.to_string()) }
         }
     }
 }

@@ -3,16 +3,16 @@
 #[cfg(test)]
 use super::openapi::operation::{Operation, Schemas, get, object, post};
 use super::query::millis;
-use crate::http::api::management::{Management, Now};
-use crate::http::error::{ApiError, Kind, quoted};
+use crate::http::api::management::{Management, ManagementState};
+use crate::http::error::{ApiError, ApiErrorKind, quoted};
 use crate::http::gateway::worker::Gateways;
+use crate::http::requester::Requester;
 use crate::http::route::{at, read};
-use crate::http::who::Who;
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, web};
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use llm_manager_actors::model::{Cancel, ModelHandle, Status, Waiting, WhoWaits};
+use llm_manager_actors::model::{Cancel, GetWaiting, ModelHandle, ModelStatus, WaitingRequest};
 use llm_manager_policy::model_state::ModelState;
 use serde::Serialize;
 use serde_json::json;
@@ -69,7 +69,7 @@ pub(crate) struct QueuedView {
 }
 
 impl QueuedView {
-    fn of(model: &ModelHandle, status: &Status, index: usize, waiting: &Waiting) -> Self {
+    fn of(model: &ModelHandle, status: &ModelStatus, index: usize, waiting: &WaitingRequest) -> Self {
         Self {
             id: waiting.client.id.to_string(),
             model: model.spec.name.clone(),
@@ -84,7 +84,7 @@ impl QueuedView {
 }
 
 /// What keeps those who wait for a model.
-fn waits_for(model: &ModelHandle, status: &Status) -> String {
+fn waits_for(model: &ModelHandle, status: &ModelStatus) -> String {
     match status.state {
         ModelState::Queued => "memory".to_owned(),
         ModelState::Starting => match &status.waits_for {
@@ -103,7 +103,7 @@ fn waits_for(model: &ModelHandle, status: &Status) -> String {
 }
 
 /// What is left of a start, if it takes as long as the last one; of one that waits for memory, at least all of it.
-fn estimate(model: &ModelHandle, status: &Status, index: usize) -> Option<Duration> {
+fn estimate(model: &ModelHandle, status: &ModelStatus, index: usize) -> Option<Duration> {
     if matches!(status.state, ModelState::Parking | ModelState::Parked | ModelState::Waking) {
         return model.last_wake();
     }
@@ -132,11 +132,11 @@ fn turn(model: &ModelHandle, in_front: usize) -> Option<Duration> {
 }
 
 /// `GET /api/queue`: those who have waited longest first; within a model, as they are served.
-async fn queue(shared: Now) -> HttpResponse {
+async fn queue(shared: ManagementState) -> HttpResponse {
     let models = shared.directory.models().iter().filter(|model| model.waiting() > 0);
     let mut lines = join_all(models.map(|model| async move {
         let line = match model.actor().addr() {
-            Some(addr) => addr.send(WhoWaits).await.unwrap_or_default().0,
+            Some(addr) => addr.send(GetWaiting).await.unwrap_or_default().0,
             None => Vec::new(),
         };
         let status = model.status();
@@ -153,10 +153,10 @@ async fn queue(shared: Now) -> HttpResponse {
 
 /// `POST /api/requests/{id}/cancel`
 async fn cancel(
-    shared: Now,
+    shared: ManagementState,
     gateways: web::Data<Gateways>,
     id: web::Path<String>,
-    who: Who,
+    who: Requester,
 ) -> Result<HttpResponse, ApiError> {
     let id: Arc<str> = id.into_inner().into();
     match end(&shared, &gateways, &id, &who).await {
@@ -169,13 +169,18 @@ async fn cancel(
                 "no request `{}` waits or runs; `GET /api/queue` lists those that wait, `GET /api/requests/running` those that run",
                 quoted(&id)
             );
-            Err(ApiError::new(Kind::RequestNotFound, message))
+            Err(ApiError::new(ApiErrorKind::RequestNotFound, message))
         }
     }
 }
 
 /// Ends it, wherever it is; what it did.
-async fn end(shared: &Management, gateways: &Gateways, id: &Arc<str>, who: &Who) -> Option<&'static str> {
+async fn end(
+    shared: &Management,
+    gateways: &Gateways,
+    id: &Arc<str>,
+    who: &Requester,
+) -> Option<&'static str> {
     for attempt in 0..2 {
         if attempt > 0 {
             // It may just have gone from the one to the other.

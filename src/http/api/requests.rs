@@ -4,10 +4,10 @@
 use super::openapi::operation::{Operation, Schemas, get};
 use super::query::{from_store, invalid, list, models, rfc3339, seconds, time};
 use super::usage::views::money;
-use crate::http::api::management::{Management, Now};
+use crate::csv_export::CsvSheet;
+use crate::http::api::management::{Management, ManagementState};
 use crate::http::error::{ApiError, quoted};
 use crate::http::route::{at, read};
-use crate::sheet::Sheet;
 use actix_web::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_DISPOSITION};
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -276,7 +276,7 @@ fn told<'a>(value: Option<impl ToString>) -> Cow<'a, str> {
 
 /// A page as lines of CSV; the head stands before the first page only.
 fn csv(page: &Page, head: bool) -> Bytes {
-    let mut sheet = Sheet::new();
+    let mut sheet = CsvSheet::new();
     if head {
         sheet.line(COLUMNS.map(|(name, _)| name));
     }
@@ -309,7 +309,7 @@ fn prefers_csv(accepted: &str) -> bool {
 
 /// `GET /api/requests`
 async fn requests(
-    shared: Now,
+    shared: ManagementState,
     query: web::Query<LogQuery>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {

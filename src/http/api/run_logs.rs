@@ -4,14 +4,14 @@
 use super::openapi::operation::{Operation, Schemas, get};
 use super::query::{invalid, time};
 use super::views::LineView;
-use crate::http::api::management::{Management, Now};
-use crate::http::error::{ApiError, Kind, quoted};
+use crate::http::api::management::{Management, ManagementState};
+use crate::http::error::{ApiError, ApiErrorKind, quoted};
 use crate::http::route::{at, read};
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, web};
 use jiff::Timestamp;
-use llm_manager_actors::logs::Entry;
-use llm_manager_actors::logs::read::{self, Wanted};
+use llm_manager_actors::logs::LogEntry;
+use llm_manager_actors::logs::read::{self, LineFilter};
 use regex::Regex;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -61,7 +61,7 @@ struct Lines {
 
 /// `GET /api/runs/{id}/logs`
 async fn of_run(
-    shared: Now,
+    shared: ManagementState,
     id: web::Path<String>,
     options: web::Query<RunLogOptions>,
 ) -> Result<HttpResponse, ApiError> {
@@ -69,7 +69,7 @@ async fn of_run(
         let id = quoted(&id);
         let message =
             format!("no log of a run `{id}` is kept (`logs` in the configuration says for how long)");
-        ApiError::new(Kind::RunNotFound, message)
+        ApiError::new(ApiErrorKind::RunNotFound, message)
     };
     let number = id.parse().map_err(|_| unknown())?;
     let lines = Lines::new(&shared, options.tail, options.since.as_ref(), options.grep.as_deref())?;
@@ -91,7 +91,7 @@ pub(super) async fn of_model(
     Ok(answer(&found))
 }
 
-fn answer(lines: &[Entry]) -> HttpResponse {
+fn answer(lines: &[LogEntry]) -> HttpResponse {
     HttpResponse::Ok().json(lines.iter().map(LineView::of).collect::<Vec<_>>())
 }
 
@@ -104,7 +104,7 @@ impl Lines {
     ) -> Result<Self, ApiError> {
         let none = || {
             let message = "no logs of runs are kept: `logs.size_mb` is 0 in the configuration";
-            ApiError::new(Kind::RunNotFound, message)
+            ApiError::new(ApiErrorKind::RunNotFound, message)
         };
         let pattern = |pattern: &str| {
             Regex::new(pattern)
@@ -123,15 +123,15 @@ impl Lines {
 
     async fn read<T: Send + 'static>(
         self,
-        read: impl FnOnce(&Path, &Wanted<'_>) -> std::io::Result<T> + Send + 'static,
+        read: impl FnOnce(&Path, &LineFilter<'_>) -> std::io::Result<T> + Send + 'static,
     ) -> Result<T, ApiError> {
         let folder = self.folder.clone();
         let reading = web::block(move || {
             let grep = |line: &str| self.grep.as_ref().is_none_or(|grep| grep.is_match(line));
-            read(&self.folder, &Wanted { tail: self.tail, since: self.since, grep: &grep })
+            read(&self.folder, &LineFilter { tail: self.tail, since: self.since, grep: &grep })
         });
         let wrong = |error: &dyn std::fmt::Display| {
-            ApiError::new(Kind::Internal, format!("{}: {error}", folder.display()))
+            ApiError::new(ApiErrorKind::Internal, format!("{}: {error}", folder.display()))
         };
         reading.await.map_err(|error| wrong(&error))?.map_err(|error| wrong(&error))
     }

@@ -7,13 +7,13 @@ use super::placement::inherited_by;
 use super::query::{from_store, invalid, models, rfc3339, seconds, time};
 use super::usage::views::{money, watt_hours};
 use super::views::ByView;
-use crate::http::api::management::{Management, Now};
-use crate::http::error::{ApiError, Kind, quoted};
+use crate::http::api::management::{Management, ManagementState};
+use crate::http::error::{ApiError, ApiErrorKind, quoted};
 use crate::http::route::{at, read};
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, web};
 use jiff::Timestamp;
-use llm_manager_actors::model::{ModelHandle, Trace};
+use llm_manager_actors::model::{ModelHandle, StartTrace};
 use llm_manager_ledger::{Micros, RequestShare, RunQuery, StoredRun};
 use llm_manager_policy::pricing::Interval;
 use serde::{Deserialize, Serialize};
@@ -197,7 +197,7 @@ pub(super) struct OneRunView {
 }
 
 impl OneRunView {
-    fn of(mut run: LedgerRunView, trace: Option<Trace>, inherited: Option<Vec<String>>) -> Self {
+    fn of(mut run: LedgerRunView, trace: Option<StartTrace>, inherited: Option<Vec<String>>) -> Self {
         run.ready_at = trace.and_then(|trace| trace.ready).or(run.ready_at);
         Self {
             asked_at: trace.map(|trace| trace.asked).or(run.queued_at),
@@ -214,7 +214,7 @@ impl OneRunView {
 }
 
 /// What is remembered of the start of a run.
-fn trace_of(shared: &Management, id: i64) -> Option<Trace> {
+fn trace_of(shared: &Management, id: i64) -> Option<StartTrace> {
     let replicas = shared.directory.models().iter().flat_map(ModelHandle::replicas);
     replicas.into_iter().find_map(|model| {
         let status = model.status();
@@ -269,7 +269,7 @@ impl RequestShareView {
 }
 
 /// `GET /api/runs`
-async fn runs(shared: Now, query: web::Query<RunsOptions>) -> Result<HttpResponse, ApiError> {
+async fn runs(shared: ManagementState, query: web::Query<RunsOptions>) -> Result<HttpResponse, ApiError> {
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MOST).contains(&limit) {
         return Err(invalid(format!("`limit` is from 1 to {MOST}")));
@@ -285,7 +285,7 @@ async fn runs(shared: Now, query: web::Query<RunsOptions>) -> Result<HttpRespons
 }
 
 /// `GET /api/runs/{id}`
-async fn one(shared: Now, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
+async fn one(shared: ManagementState, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
     let number = id.parse().map_err(|_| unknown(&id))?;
     let trace = trace_of(&shared, number);
     // The ledger writes a run a moment after it has begun.
@@ -310,11 +310,11 @@ fn inherited(shared: &Management, run: &LedgerRunView) -> Option<Vec<String>> {
 }
 
 fn unknown(id: &str) -> ApiError {
-    ApiError::new(Kind::RunNotFound, format!("the ledger has no run `{}`; see /api/runs", quoted(id)))
+    ApiError::new(ApiErrorKind::RunNotFound, format!("the ledger has no run `{}`; see /api/runs", quoted(id)))
 }
 
 /// `GET /api/runs/{id}/shares`
-async fn shares(shared: Now, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
+async fn shares(shared: ManagementState, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
     let number = id.parse().map_err(|_| unknown(&id))?;
     let found =
         shared.ledger.reader().run_shares(number).await.map_err(from_store)?.ok_or_else(|| unknown(&id))?;

@@ -3,12 +3,15 @@
 
 use super::typescript::assert_fresh;
 use llm_manager_actors::probe::ProbeFailure;
-use llm_manager_policy::cluster::{JobFacts, JobState, Said, container_waits_for, unscheduled, waits_for};
+use llm_manager_policy::cluster::{
+    JobFacts, JobState, PodMessage, container_waits_for, unscheduled, waits_for,
+};
 use llm_manager_policy::devices::{Missing, Program};
 use llm_manager_policy::placement::{
-    Blocker, Decision, Explanation, Holder, Lack, Never, Paused, VariantExplanation, Why,
+    BlockReason, Blocker, Decision, Explanation, MemoryHolder, MissingMemory, Never, Paused,
+    VariantExplanation,
 };
-use llm_manager_policy::readiness::{Refused, What};
+use llm_manager_policy::readiness::{ReadinessError, RefusedThing};
 use llm_manager_process::{LaunchError, Stranger};
 use std::time::Duration;
 
@@ -92,7 +95,7 @@ fn of_slurm() -> Vec<String> {
 }
 
 fn of_kubernetes() -> Vec<String> {
-    let said = |reason: &str, message: &str| Said { reason: reason.into(), message: message.into() };
+    let said = |reason: &str, message: &str| PodMessage { reason: reason.into(), message: message.into() };
     let containers = [
         said("", ""),
         said("PodInitializing", ""),
@@ -113,18 +116,18 @@ fn of_kubernetes() -> Vec<String> {
 fn of_memory() -> Vec<String> {
     let (second, minutes) = (Duration::from_millis(1500), Duration::from_secs(754));
     let whys = [
-        Why::Busy,
-        Why::Starting,
-        Why::Young { until: second, left: second },
-        Why::Guarded { until: second, left: second },
-        Why::Leaving,
-        Why::Settling,
-        Why::First,
-        Why::Pinned,
-        Why::Warm,
-        Why::Itself,
+        BlockReason::Busy,
+        BlockReason::Starting,
+        BlockReason::Young { until: second, left: second },
+        BlockReason::Guarded { until: second, left: second },
+        BlockReason::Leaving,
+        BlockReason::Settling,
+        BlockReason::First,
+        BlockReason::Pinned,
+        BlockReason::Warm,
+        BlockReason::Itself,
     ];
-    let variant = |lacks: Vec<Lack>| VariantExplanation {
+    let variant = |lacks: Vec<MissingMemory>| VariantExplanation {
         variant: "Dual".into(),
         verdict: Decision::Never { reason: Never::NoMemory },
         assignment: Vec::new(),
@@ -133,25 +136,26 @@ fn of_memory() -> Vec<String> {
         paused: Vec::new(),
         lacks,
     };
-    let lack = |holder: Holder| Lack {
+    let lack = |holder: MemoryHolder| MissingMemory {
         requirement: "rtx 3090 #1".into(),
         device: "GPU-1".into(),
         wanted: 24_000,
         free: 100,
         total: Some(16_000),
-        holders: vec![holder.clone(), Holder { model: "last".into(), ..holder }],
+        holders: vec![holder.clone(), MemoryHolder { model: "last".into(), ..holder }],
         strangers: 300,
         others: vec![Program { name: "Xorg".into(), mib: Some(200) }; 5],
         kept_free: 500,
     };
-    let holder = |why, parked, patience| Holder { model: "a".into(), mib: 5_000, why, parked, patience };
+    let holder =
+        |why, parked, patience| MemoryHolder { model: "a".into(), mib: 5_000, why, parked, patience };
     let explanation = |decision, variants| Explanation { model: "m".into(), decision, variants };
     let refused = |variants| explanation(Decision::Never { reason: Never::NoMemory }, variants).to_string();
     let held = whys
         .map(|why| holder(Some(why), false, None))
         .into_iter()
         .chain([
-            holder(Some(Why::Busy), false, Some(second)),
+            holder(Some(BlockReason::Busy), false, Some(second)),
             holder(None, true, None),
             holder(None, false, None),
         ])
@@ -190,7 +194,7 @@ fn of_memory() -> Vec<String> {
 
 fn of_probes() -> Vec<String> {
     let refused = |what, listed: &[&str]| {
-        ProbeFailure::Refuses(Refused {
+        ProbeFailure::Refuses(ReadinessError {
             what,
             question: "POST /v1/embeddings".into(),
             status: 404,
@@ -198,14 +202,14 @@ fn of_probes() -> Vec<String> {
             listed: listed.iter().map(|name| (*name).to_owned()).collect(),
         })
     };
-    let name = || What::Name(vec!["a".into(), "b".into()]);
+    let name = || RefusedThing::Name(vec!["a".into(), "b".into()]);
     let many = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
     [
         refused(name(), &[]),
         refused(name(), &many),
-        refused(What::Path, &[]),
-        refused(What::Key, &[]),
-        refused(What::Request, &[]),
+        refused(RefusedThing::Path, &[]),
+        refused(RefusedThing::Key, &[]),
+        refused(RefusedThing::Request, &[]),
         ProbeFailure::Broke("`x`".into()),
     ]
     .iter()

@@ -3,12 +3,12 @@
 use super::authenticate::own_page;
 #[cfg(test)]
 use super::openapi::operation::{Operation, delete, get, object, post};
-use super::query::Whole;
+use super::query::WholeBody;
 use crate::http::access::entrance::Entrance;
-use crate::http::error::{ApiError, Kind};
+use crate::http::error::{ApiError, ApiErrorKind};
 use crate::http::peer;
 use crate::http::route::{at, read};
-use crate::http::state::Now;
+use crate::http::state::RequestState;
 use actix_web::http::header::{CACHE_CONTROL, SET_COOKIE};
 use actix_web::middleware::from_fn;
 use actix_web::web::{PayloadConfig, ServiceConfig};
@@ -59,18 +59,18 @@ struct Given {
 }
 
 /// `GET /api/session`: whether a key is wanted, and whether this browser has given one.
-async fn show(shared: Now<Entrance>, request: HttpRequest) -> HttpResponse {
+async fn show(shared: RequestState<Entrance>, request: HttpRequest) -> HttpResponse {
     answer(&shared, shared.access.keys.in_session(request.headers()), None)
 }
 
 /// `POST /api/session` `{"key":K}`
 async fn sign_in(
-    shared: Now<Entrance>,
+    shared: RequestState<Entrance>,
     request: HttpRequest,
-    Whole(body): Whole,
+    WholeBody(body): WholeBody,
 ) -> Result<HttpResponse, ApiError> {
     let Given { key } = serde_json::from_slice(&body).map_err(|error| {
-        ApiError::new(Kind::InvalidRequest, format!("a sign-in is {{\"key\": \"...\"}}: {error}"))
+        ApiError::new(ApiErrorKind::InvalidRequest, format!("a sign-in is {{\"key\": \"...\"}}: {error}"))
     })?;
     let sessions = &shared.access.keys.sessions;
     if !shared.access.keys.wanted() {
@@ -79,7 +79,7 @@ async fn sign_in(
     // Before the look at the key: otherwise a refusal would tell that this one was wrong.
     let Ok(turn) = Arc::clone(&sessions.guesses).try_acquire_owned() else {
         let message = "too many sign-ins were tried within a second; try again";
-        let error = ApiError::new(Kind::TooManyAttempts, message);
+        let error = ApiError::new(ApiErrorKind::TooManyAttempts, message);
         return Err(ApiError { retry_after: Some(AFTER_A_WRONG_KEY), ..error });
     };
     let Some(place) = shared.access.keys.place(key.as_bytes()) else {
@@ -92,13 +92,13 @@ async fn sign_in(
             drop(turn);
         });
         let _ = pause.await;
-        return Err(ApiError::new(Kind::InvalidApiKey, "this key is not known here"));
+        return Err(ApiError::new(ApiErrorKind::InvalidApiKey, "this key is not known here"));
     };
     shared.access.keys.check(place)?;
     let mark = shared.access.keys.mark_of(place).cloned().unwrap_or_default();
     let token = sessions
         .issue(&mark, Timestamp::now().as_second())
-        .map_err(|error| ApiError::new(Kind::Internal, error))?;
+        .map_err(|error| ApiError::new(ApiErrorKind::Internal, error))?;
     // Whoever lies here only harms themselves: their browser then keeps the cookie for https.
     let proto = request.headers().get("x-forwarded-proto").and_then(|value| value.to_str().ok());
     let tls = proto.is_some_and(|proto| {
@@ -111,7 +111,7 @@ async fn sign_in(
 }
 
 /// `DELETE /api/session`: takes the cookie from the browser.
-async fn sign_out(shared: Now<Entrance>) -> HttpResponse {
+async fn sign_out(shared: RequestState<Entrance>) -> HttpResponse {
     let name = &shared.access.keys.sessions.cookie;
     let path = cookie_path(&shared);
     answer(&shared, None, Some(format!("{name}=; Max-Age=0; HttpOnly; SameSite=Strict; Path={path}")))

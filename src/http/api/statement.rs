@@ -5,10 +5,10 @@ use super::openapi::operation::{Operation, Schemas, get};
 use super::query::{from_store, invalid, rfc3339};
 use super::usage::views::{money, watt_hours};
 use super::usage::zone;
-use crate::http::api::management::Now;
+use crate::csv_export::CsvSheet;
+use crate::http::api::management::ManagementState;
 use crate::http::error::{ApiError, quoted};
 use crate::http::route::{at, read};
-use crate::sheet::Sheet;
 use actix_web::http::header::CONTENT_DISPOSITION;
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, web};
@@ -177,7 +177,7 @@ impl StatementView {
 
     /// One line for each key, model and currency; counts stand in the first of them, so that columns can be added up.
     fn csv(&self) -> String {
-        let mut sheet = Sheet::new();
+        let mut sheet = CsvSheet::new();
         sheet.line([
             "month",
             "use",
@@ -234,7 +234,10 @@ fn first_day(month: &str) -> Option<Date> {
 }
 
 /// `GET /api/statement`
-async fn show(shared: Now, query: web::Query<StatementOptions>) -> Result<HttpResponse, ApiError> {
+async fn show(
+    shared: ManagementState,
+    query: web::Query<StatementOptions>,
+) -> Result<HttpResponse, ApiError> {
     let query = query.into_inner();
     let zone = zone(query.tz.as_deref())?;
     let now = || Timestamp::now().to_zoned(zone.clone()).strftime("%Y-%m").to_string();

@@ -6,14 +6,14 @@ use super::openapi::operation;
 #[cfg(test)]
 use super::openapi::operation::{Operation, Schemas, get, object, post};
 use super::query::{from_store, invalid, rfc3339};
-use crate::http::api::management::{Management, Now};
-use crate::http::error::{Answered, ApiError, Kind, quoted};
+use crate::http::api::management::{Management, ManagementState};
+use crate::http::error::{Answered, ApiError, ApiErrorKind, quoted};
 use crate::http::route::{at, read};
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, web};
 use jiff::Timestamp;
 use llm_manager_actors::billing::{DeleteModel, RenameModel};
-use llm_manager_actors::captures::Which;
+use llm_manager_actors::captures::CaptureSelection;
 use llm_manager_ledger::ModelStorage;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -107,7 +107,7 @@ impl<'a> ModelStorageView<'a> {
 }
 
 /// `GET /api/storage`
-async fn storage(shared: Now) -> Answered {
+async fn storage(shared: ManagementState) -> Answered {
     let storage = shared.ledger.reader().storage().await.map_err(from_store)?;
     Ok(HttpResponse::Ok().json(StorageView {
         total_bytes: storage.total_bytes,
@@ -129,15 +129,15 @@ async fn known(shared: &Management, name: &str) -> Result<Vec<String>, ApiError>
     let message = format!(
         "the ledger has no data of a model `{name}`; `GET /api/storage` lists the models that it has"
     );
-    Err(ApiError::new(Kind::ModelNotFound, message))
+    Err(ApiError::new(ApiErrorKind::ModelNotFound, message))
 }
 
 fn down() -> ApiError {
-    ApiError::new(Kind::Internal, "billing does not answer; see the manager's log")
+    ApiError::new(ApiErrorKind::Internal, "billing does not answer; see the manager's log")
 }
 
 /// `DELETE /api/storage/{model}`: the model's name in the ledger, not an alias.
-async fn delete(shared: Now, name: web::Path<String>) -> Answered {
+async fn delete(shared: ManagementState, name: web::Path<String>) -> Answered {
     let name = name.into_inner();
     let former = known(&shared, &name).await?;
     let billing = shared.billing.addr().ok_or_else(down)?;
@@ -146,7 +146,7 @@ async fn delete(shared: Now, name: web::Path<String>) -> Answered {
     let deleted = billing.send(order).await.map_err(|_| down())?.map_err(from_store)?;
     // What was kept under a name that another model has now is that one's.
     let former = former.into_iter().filter(|name| !is_configured(&shared, name));
-    let which = Which::Models(std::iter::once(name.clone()).chain(former).collect());
+    let which = CaptureSelection::Models(std::iter::once(name.clone()).chain(former).collect());
     let captures = shared.captures.forget(which).await.map_err(captures::silent)?;
     Ok(HttpResponse::Ok().json(json!({
         "model": name,
@@ -170,7 +170,7 @@ pub(crate) struct Renaming {
 ///
 /// A model that is configured would go on writing under its old name: the configuration is changed first.
 async fn rename(
-    shared: Now,
+    shared: ManagementState,
     name: web::Path<String>,
     body: Result<web::Json<Renaming>, actix_web::Error>,
 ) -> Answered {
@@ -183,7 +183,7 @@ async fn rename(
              `formerly: [\"{0}\"]` beside the new name, and a reload renames its data, too",
             quoted(&old)
         );
-        return Err(ApiError::new(Kind::Conflict, message));
+        return Err(ApiError::new(ApiErrorKind::Conflict, message));
     }
     let billing = shared.billing.addr().ok_or_else(down)?;
     let order = RenameModel { old: old.clone(), new: new.clone(), merge };

@@ -3,15 +3,15 @@
 #[cfg(test)]
 use super::openapi::operation::{Operation, Schemas, get, object, post};
 use super::views::NodeView;
-use crate::http::api::management::Now;
-use crate::http::error::{Answered, ApiError, Kind};
+use crate::http::api::management::ManagementState;
+use crate::http::error::{Answered, ApiError, ApiErrorKind};
 use crate::http::gateway::worker::Gateways;
 use crate::http::route::{at, read};
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, web};
-use llm_manager_actors::Live;
+use llm_manager_actors::ActorRef;
 use llm_manager_actors::fault::Panic;
-use llm_manager_actors::supervisor::{Node, Tree, ask};
+use llm_manager_actors::supervisor::{GetTree, SupervisionNode, ask};
 use llm_manager_actors::tell;
 use serde_json::json;
 use std::sync::Arc;
@@ -35,11 +35,13 @@ pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
 }
 
 /// `GET /api/supervision`
-async fn supervision(shared: Now) -> Answered {
-    let down = || ApiError::new(Kind::Internal, "the root supervisor does not answer; see the manager's log");
+async fn supervision(shared: ManagementState) -> Answered {
+    let down = || {
+        ApiError::new(ApiErrorKind::Internal, "the root supervisor does not answer; see the manager's log")
+    };
     let addr = shared.supervisor.addr().ok_or_else(down)?;
-    let children = ask(&addr, Tree).await.ok_or_else(down)?;
-    Ok(HttpResponse::Ok().json(NodeView::of(Node {
+    let children = ask(&addr, GetTree).await.ok_or_else(down)?;
+    Ok(HttpResponse::Ok().json(NodeView::of(SupervisionNode {
         name: "llm-manager".to_owned(),
         path: String::new(),
         state: "running",
@@ -52,9 +54,9 @@ async fn supervision(shared: Now) -> Answered {
 }
 
 /// `POST /api/debug/panic/{name}`, with fault injection switched on: a model, `scheduler`, `devices` or `gateway-0`.
-async fn panic(shared: Now, gateways: web::Data<Gateways>, name: web::Path<String>) -> Answered {
+async fn panic(shared: ManagementState, gateways: web::Data<Gateways>, name: web::Path<String>) -> Answered {
     if !shared.fault_injection {
-        return Err(ApiError::new(Kind::UnknownEndpoint, "fault injection is switched off"));
+        return Err(ApiError::new(ApiErrorKind::UnknownEndpoint, "fault injection is switched off"));
     }
     if let Some(gateway) = gateways.find(&name) {
         tell(&gateway, Panic);
@@ -62,7 +64,7 @@ async fn panic(shared: Now, gateways: web::Data<Gateways>, name: web::Path<Strin
     }
     match (name.as_str(), shared.directory.find(&name)) {
         ("scheduler", None) => {
-            if let Some(addr) = shared.scheduler.as_ref().and_then(Live::addr) {
+            if let Some(addr) = shared.scheduler.as_ref().and_then(ActorRef::addr) {
                 tell(&addr, Panic);
             }
         }

@@ -5,7 +5,7 @@ pub(crate) mod views;
 #[cfg(test)]
 use super::openapi::operation::{Operation, Schemas, get};
 use super::query::{from_store, invalid, list, models, time};
-use crate::http::api::management::{Management, Now};
+use crate::http::api::management::{Management, ManagementState};
 use crate::http::error::{Answered, ApiError, quoted};
 use crate::http::route::{at, read};
 use actix_web::web::ServiceConfig;
@@ -163,7 +163,7 @@ async fn sums(shared: &Management, query: &UsageQuery, (from, to): (Micros, Micr
 }
 
 /// `GET /api/usage/summary`; the last 30 days unless the query says otherwise.
-async fn summarize(shared: Now, query: web::Query<UsageQuery>) -> Answered {
+async fn summarize(shared: ManagementState, query: web::Query<UsageQuery>) -> Answered {
     for (name, given) in [("bucket", &query.bucket), ("tz", &query.tz)] {
         if given.is_some() {
             return Err(invalid(format!("`{name}` belongs to /api/usage/series")));
@@ -174,7 +174,7 @@ async fn summarize(shared: Now, query: web::Query<UsageQuery>) -> Answered {
 }
 
 /// `GET /api/usage/session`: since this run of the manager began.
-async fn session(shared: Now, query: web::Query<UsageQuery>) -> Answered {
+async fn session(shared: ManagementState, query: web::Query<UsageQuery>) -> Answered {
     let given = [&query.from, &query.to, &query.bucket, &query.tz];
     if given.iter().any(|given| given.is_some()) {
         return Err(invalid("the session is from the manager's start to now: it takes no times"));
@@ -184,7 +184,7 @@ async fn session(shared: Now, query: web::Query<UsageQuery>) -> Answered {
 }
 
 /// `GET /api/usage/series`; the last 24 hours unless the query says otherwise.
-async fn series(shared: Now, query: web::Query<UsageQuery>) -> Answered {
+async fn series(shared: ManagementState, query: web::Query<UsageQuery>) -> Answered {
     let (from, to) = query.stretch(24 * HOUR)?;
     let by = query.by()?;
     let bucket = query.bucket((from, to))?;

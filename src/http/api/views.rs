@@ -3,10 +3,10 @@
 //! The types of the dashboard are made from these and from those of the other views, see `typescript`.
 
 use jiff::Timestamp;
-use llm_manager_actors::logs::Entry;
+use llm_manager_actors::logs::LogEntry;
 use llm_manager_actors::logs::LogStream;
 use llm_manager_actors::model::{ModelHandle, RunRecord};
-use llm_manager_actors::supervisor::Node;
+use llm_manager_actors::supervisor::SupervisionNode;
 use llm_manager_policy::model_state::ModelState;
 use llm_manager_policy::spec::{Launch, VariantSpec};
 use serde::Serialize;
@@ -350,7 +350,7 @@ pub(crate) struct LineView<'a> {
 
 impl<'a> LineView<'a> {
     /// The line as the API shows it.
-    pub(crate) fn of(entry: &'a Entry) -> Self {
+    pub(crate) fn of(entry: &'a LogEntry) -> Self {
         let stream = match entry.line.stream {
             LogStream::Stdout => "stdout",
             LogStream::Stderr => "stderr",
@@ -378,8 +378,8 @@ pub(crate) struct NodeView {
 
 impl NodeView {
     /// The actor as the API shows it.
-    pub(crate) fn of(node: Node) -> Self {
-        let Node { name, path, state, detail, restarts, since, last_exit, children } = node;
+    pub(crate) fn of(node: SupervisionNode) -> Self {
+        let SupervisionNode { name, path, state, detail, restarts, since, last_exit, children } = node;
         let children = children.into_iter().map(Self::of).collect();
         Self { name, path, state, detail, restarts, since, last_exit, children }
     }

@@ -4,11 +4,11 @@
 //! and answered with 304 while their hash is the same. A page that a person opens gets `index.html`, which
 //! knows its own paths. Files are public: what they show, they ask of `/api`, which wants the key.
 
-use crate::http::access::Door;
+use crate::http::access::AccessArea;
 use crate::http::access::entrance::Entrance;
-use crate::http::error::{ApiError, Kind};
+use crate::http::error::{ApiError, ApiErrorKind};
 use crate::http::gateway::forwarding::Forwarding;
-use crate::http::state::{Current, Now};
+use crate::http::state::{Current, RequestState};
 use actix_web::guard::GuardContext;
 use actix_web::http::header::{self, ContentEncoding, HeaderMap, HeaderName};
 use actix_web::http::{Method, StatusCode};
@@ -88,8 +88,8 @@ fn file(name: &str) -> Option<Found> {
     plain.or_else(|| Files::get(&format!("{name}.gz")).map(|file| Found::new(file, true)))
 }
 
-async fn serve(request: HttpRequest, shared: Now<Entrance>) -> HttpResponse {
-    if let Err(error) = shared.access.enter(request.headers(), Door::Page) {
+async fn serve(request: HttpRequest, shared: RequestState<Entrance>) -> HttpResponse {
+    if let Err(error) = shared.access.enter(request.headers(), AccessArea::Page) {
         return error.error_response();
     }
     let name = request.path().trim_start_matches('/');
@@ -140,9 +140,8 @@ fn answer(request: &HttpRequest, name: &str, found: Found) -> HttpResponse {
     }
     match unpacked(&found.data) {
         Ok(text) => response.body(text),
-        Err(error) => {
-            ApiError::new(Kind::Internal, format!("{name}: can't be unpacked: {error}")).error_response()
-        }
+        Err(error) => ApiError::new(ApiErrorKind::Internal, format!("{name}: can't be unpacked: {error}"))
+            .error_response(),
     }
 }
 

@@ -3,28 +3,28 @@
 //! A request that names a known model has an account. Whatever becomes of it, dropping the account records it
 //! once: an answer that ended, an error, or a client who left.
 
-mod question;
-mod reading;
+mod prompt_text;
+mod response_reader;
 mod row;
 
+use super::access_log::AccessLogLine;
 use super::admission::{self, Admission};
 use super::capture;
+use super::error_text;
 use super::exchange::Exchange;
-use super::finished::Line;
-use super::words;
-use crate::http::error::{ApiError, Kind};
+use crate::http::error::{ApiError, ApiErrorKind};
 use crate::traces::Trace;
 use actix_web::http::header::{HeaderName, HeaderValue, LOCATION};
 use actix_web::http::{Method, StatusCode};
 use llm_manager_actors::billing::Ledger;
-use llm_manager_actors::captures::Draft;
-use llm_manager_actors::model::{Lease, ModelHandle, Trace as Start};
+use llm_manager_actors::captures::CaptureDraft;
+use llm_manager_actors::model::{Lease, ModelHandle, StartTrace as Start};
 use llm_manager_ledger::{Outcome, RequestRow, now_us};
 use llm_manager_policy::endpoints::Endpoint;
 use llm_manager_policy::spec::Class;
 use llm_manager_policy::usage::Meter;
-pub(super) use question::Question;
-use question::Text;
+pub(super) use prompt_text::Question;
+use prompt_text::Text;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -33,7 +33,7 @@ use std::time::{Duration, Instant};
 const A_START: Duration = Duration::from_millis(5);
 
 /// What is known so far.
-pub(crate) struct Account {
+pub(crate) struct RequestAccount {
     ledger: Ledger,
     model: Arc<ModelHandle>,
     /// On the heap from the start: the answer moves about, and the row goes to the ledger as it is. `None`: nothing is
@@ -63,9 +63,9 @@ pub(crate) struct Account {
     /// What was reserved for it.
     admission: Option<Admission>,
     /// It shall have a line in the log.
-    line: Option<Line>,
+    line: Option<AccessLogLine>,
     /// Its bodies are kept.
-    draft: Option<Box<Draft>>,
+    draft: Option<Box<CaptureDraft>>,
     trace: Option<Box<Traced>>,
 }
 
@@ -85,7 +85,7 @@ struct Served {
     run: Option<i64>,
 }
 
-impl Account {
+impl RequestAccount {
     /// Opens the account of a request.
     pub(super) fn open(
         exchange: &Exchange,
@@ -120,7 +120,7 @@ impl Account {
             error_body: Vec::new(),
             pieces: 0,
             admission: None,
-            line: shared.log_requests.then(|| Line::of(exchange.request.headers())),
+            line: shared.log_requests.then(|| AccessLogLine::of(exchange.request.headers())),
             trace: exchange.trace.as_ref().map(|trace| {
                 let method = exchange.request.method().clone();
                 Box::new(Traced { trace: Rc::clone(trace), method, start: None })
@@ -263,7 +263,7 @@ impl Account {
         };
         if row.status >= 400 {
             let without_words = || format!("the backend answered with status {} and no words", row.status);
-            row.error = words::of_error(&self.error_body).or_else(|| Some(without_words()));
+            row.error = error_text::of_error(&self.error_body).or_else(|| Some(without_words()));
         }
         self.note_error();
     }
@@ -287,8 +287,8 @@ impl Account {
         row.error = Some(error.message.lines().next().unwrap_or_default().to_owned());
         row.outcome = match (row.run_id, error.code()) {
             (Some(_), "backend_error" | "backend_timeout") => Outcome::BackendError,
-            _ if error.kind == Kind::Internal => Outcome::Failed,
-            _ if error.kind == Kind::RequestCancelled => Outcome::Cancelled,
+            _ if error.kind == ApiErrorKind::Internal => Outcome::Failed,
+            _ if error.kind == ApiErrorKind::RequestCancelled => Outcome::Cancelled,
             (_, code) => Outcome::Refused(code.into()),
         };
         if row.status == 0 {

@@ -4,14 +4,14 @@
 //! Its end is the end of its connections: a request that one of them served ends as `failed`, and the Supervisor starts
 //! a new Gateway for those that come.
 
-use super::in_flight::{InFlight, Roll};
-use super::upstream::{Home, MAX_IDLE, Payload, Pool, Returned, Sent, Ties, UpstreamError};
+use super::in_flight::{InFlight, InFlightList};
+use super::upstream::{ConnectionScope, Home, MAX_IDLE, Payload, Pool, Returned, SentRequest, UpstreamError};
 use actix::dev::{MessageResponse, OneshotSender};
 use actix::{Actor, AsyncContext, Context, Handler, Message};
 use llm_manager_actors::fault::Panic;
 use llm_manager_actors::model::Backend;
 use llm_manager_actors::tell;
-use llm_manager_process::{Endpoint, Stream};
+use llm_manager_process::{BackendAddress, BackendStream};
 use std::collections::HashMap;
 use std::future::Future;
 use std::io;
@@ -28,7 +28,7 @@ const DIAL_DEADLINE: Duration = Duration::from_secs(5);
 
 /// What a Gateway and its successors have in hand.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Load(Arc<Counts>);
+pub(crate) struct GatewayLoad(Arc<Counts>);
 
 /// Each clone of one of these counts one.
 #[derive(Debug, Default)]
@@ -37,7 +37,7 @@ struct Counts {
     connections: Arc<()>,
 }
 
-impl Load {
+impl GatewayLoad {
     /// Requests on their way, and their answers.
     pub(crate) fn requests(&self) -> usize {
         Arc::strong_count(&self.0.requests).saturating_sub(1)
@@ -51,20 +51,20 @@ impl Load {
 
 /// The actor.
 pub(crate) struct Gateway {
-    load: Load,
+    load: GatewayLoad,
     /// Cancelled with the actor.
     gone: CancellationToken,
     /// By the key of their backend.
     pools: HashMap<usize, Pool>,
     returns: mpsc::Sender<Returned>,
     returned: mpsc::Receiver<Returned>,
-    roll: Roll,
+    roll: InFlightList,
     /// A `Sweep` is under way.
     sweeping: bool,
 }
 
 impl Gateway {
-    pub(crate) fn new(load: Load) -> Self {
+    pub(crate) fn new(load: GatewayLoad) -> Self {
         let (returns, returned) = mpsc::channel(MAX_IDLE);
         Self {
             load,
@@ -72,13 +72,13 @@ impl Gateway {
             pools: HashMap::new(),
             returns,
             returned,
-            roll: Roll::default(),
+            roll: InFlightList::default(),
             sweeping: false,
         }
     }
 
-    fn ties(&self) -> Ties {
-        Ties { gone: self.gone.clone(), _count: Arc::clone(&self.load.0.connections) }
+    fn ties(&self) -> ConnectionScope {
+        ConnectionScope { gone: self.gone.clone(), _count: Arc::clone(&self.load.0.connections) }
     }
 
     fn pool(&mut self, backend: &Backend, ctx: &Context<Self>) -> &mut Pool {
@@ -132,7 +132,7 @@ impl Drop for Gateway {
 
 /// Sends a request to a backend.
 #[derive(Message)]
-#[rtype(result = "Result<Sent, UpstreamError>")]
+#[rtype(result = "Result<SentRequest, UpstreamError>")]
 pub(crate) struct Forward {
     pub(crate) backend: Backend,
     pub(crate) request: http::Request<Payload>,
@@ -143,12 +143,12 @@ pub(crate) struct Forward {
 }
 
 /// What a message answers: at once, or when a connection is open.
-pub(crate) enum Reply<T> {
+pub(crate) enum GatewayReply<T> {
     Now(T),
     Opening(Pin<Box<dyn Future<Output = T>>>, CancellationToken),
 }
 
-impl<M, T> MessageResponse<Gateway, M> for Reply<T>
+impl<M, T> MessageResponse<Gateway, M> for GatewayReply<T>
 where
     M: Message<Result = T>,
     T: 'static,
@@ -172,7 +172,7 @@ where
 }
 
 impl Handler<Forward> for Gateway {
-    type Result = Reply<Result<Sent, UpstreamError>>;
+    type Result = GatewayReply<Result<SentRequest, UpstreamError>>;
 
     fn handle(&mut self, forward: Forward, ctx: &mut Context<Self>) -> Self::Result {
         let Forward { backend, mut request, afresh, told } = forward;
@@ -187,14 +187,17 @@ impl Handler<Forward> for Gateway {
         let home = Home { backend, returns, _request: (counted, told) };
         let (request, home) = match afresh {
             true => (request, home),
-            false => match Sent::on_kept(pool, request, home) {
-                Ok(sent) => return Reply::Now(Ok(sent)),
+            false => match SentRequest::on_kept(pool, request, home) {
+                Ok(sent) => return GatewayReply::Now(Ok(sent)),
                 Err(back) => back,
             },
         };
         let wait = home.backend.arrive();
         if wait.is_zero() {
-            return Reply::Opening(Box::pin(Sent::on_fresh(request, home, self.ties())), self.gone.clone());
+            return GatewayReply::Opening(
+                Box::pin(SentRequest::on_fresh(request, home, self.ties())),
+                self.gone.clone(),
+            );
         }
         let gateway = ctx.address().downgrade();
         let later = async move {
@@ -202,13 +205,13 @@ impl Handler<Forward> for Gateway {
             let gateway = gateway.upgrade().ok_or(UpstreamError::Crashed)?;
             gateway.send(Due { request, home, afresh }).await.map_err(|_| UpstreamError::Crashed)?
         };
-        Reply::Opening(Box::pin(later), self.gone.clone())
+        GatewayReply::Opening(Box::pin(later), self.gone.clone())
     }
 }
 
 /// A request whose turn to open a connection has come. Perhaps one has come back meanwhile.
 #[derive(Message)]
-#[rtype(result = "Result<Sent, UpstreamError>")]
+#[rtype(result = "Result<SentRequest, UpstreamError>")]
 struct Due {
     request: http::Request<Payload>,
     home: Home,
@@ -216,7 +219,7 @@ struct Due {
 }
 
 impl Handler<Due> for Gateway {
-    type Result = Reply<Result<Sent, UpstreamError>>;
+    type Result = GatewayReply<Result<SentRequest, UpstreamError>>;
 
     fn handle(&mut self, due: Due, ctx: &mut Context<Self>) -> Self::Result {
         let Due { request, home, afresh } = due;
@@ -224,37 +227,37 @@ impl Handler<Due> for Gateway {
         let backend = home.backend.clone();
         let (request, home) = match afresh {
             true => (request, home),
-            false => match Sent::on_kept(self.pool(&backend, ctx), request, home) {
-                Ok(sent) => return Reply::Now(Ok(sent)),
+            false => match SentRequest::on_kept(self.pool(&backend, ctx), request, home) {
+                Ok(sent) => return GatewayReply::Now(Ok(sent)),
                 Err(back) => back,
             },
         };
-        Reply::Opening(Box::pin(Sent::on_fresh(request, home, self.ties())), self.gone.clone())
+        GatewayReply::Opening(Box::pin(SentRequest::on_fresh(request, home, self.ties())), self.gone.clone())
     }
 }
 
 /// Opens a connection for a WebSocket.
 #[derive(Message)]
 #[rtype(result = "io::Result<Tunnel>")]
-pub(crate) struct Dial {
-    pub(crate) endpoint: Arc<Endpoint>,
+pub(crate) struct OpenTunnel {
+    pub(crate) endpoint: Arc<BackendAddress>,
     /// What people are told of it.
     pub(crate) told: Arc<InFlight>,
 }
 
 /// A connection that is the request's alone.
 pub(crate) struct Tunnel {
-    pub(crate) stream: Stream,
+    pub(crate) stream: BackendStream,
     /// Cancelled when its Gateway is gone.
     pub(crate) gone: CancellationToken,
     _counted: [Arc<()>; 2],
     pub(crate) told: Arc<InFlight>,
 }
 
-impl Handler<Dial> for Gateway {
-    type Result = Reply<io::Result<Tunnel>>;
+impl Handler<OpenTunnel> for Gateway {
+    type Result = GatewayReply<io::Result<Tunnel>>;
 
-    fn handle(&mut self, dial: Dial, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, dial: OpenTunnel, _: &mut Context<Self>) -> Self::Result {
         self.roll.enter(&dial.told);
         let gone = self.gone.clone();
         let counted = [Arc::clone(&self.load.0.requests), Arc::clone(&self.load.0.connections)];
@@ -263,24 +266,24 @@ impl Handler<Dial> for Gateway {
             let stream = connecting.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
             Ok(Tunnel { stream, gone, _counted: counted, told: dial.told })
         };
-        Reply::Opening(Box::pin(opening), self.gone.clone())
+        GatewayReply::Opening(Box::pin(opening), self.gone.clone())
     }
 }
 
 /// Asks for the requests in hand.
 #[derive(Message)]
-#[rtype(result = "InHand")]
-pub(crate) struct WhoIsServed;
+#[rtype(result = "InFlightRequests")]
+pub(crate) struct GetInFlight;
 
 /// They, the oldest first.
 #[derive(MessageResponse)]
-pub(crate) struct InHand(pub(crate) Vec<Arc<InFlight>>);
+pub(crate) struct InFlightRequests(pub(crate) Vec<Arc<InFlight>>);
 
-impl Handler<WhoIsServed> for Gateway {
-    type Result = InHand;
+impl Handler<GetInFlight> for Gateway {
+    type Result = InFlightRequests;
 
-    fn handle(&mut self, _: WhoIsServed, _: &mut Context<Self>) -> InHand {
-        InHand(self.roll.call())
+    fn handle(&mut self, _: GetInFlight, _: &mut Context<Self>) -> InFlightRequests {
+        InFlightRequests(self.roll.call())
     }
 }
 
@@ -323,13 +326,13 @@ impl Handler<Sweep> for Gateway {
 #[cfg(test)]
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct Age;
+pub(crate) struct AgeConnections;
 
 #[cfg(test)]
-impl Handler<Age> for Gateway {
+impl Handler<AgeConnections> for Gateway {
     type Result = ();
 
-    fn handle(&mut self, _: Age, _: &mut Context<Self>) {
+    fn handle(&mut self, _: AgeConnections, _: &mut Context<Self>) {
         self.collect();
         self.pools.values_mut().for_each(Pool::age);
     }

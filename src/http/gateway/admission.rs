@@ -1,13 +1,13 @@
 //! Admission: a request of a key with limits reserves what it may take, and gives back what it didn't.
 
-use crate::http::access::keys::Key;
-use crate::http::error::{ApiError, Kind};
+use crate::http::access::keys::ApiKey;
+use crate::http::error::{ApiError, ApiErrorKind};
 use crate::http::gateway::forwarding::Forwarding;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use llm_manager_actors::billing::Ledger;
 use llm_manager_actors::quotas::{Admit, Admitted, Inadmissible, Quota, Reservation};
 use llm_manager_policy::pricing::{Currency, Money, Price, Tokens};
-use llm_manager_policy::quota::{Left, Limit, Limits, Refusal, Ticket};
+use llm_manager_policy::quota::{Limit, Limits, QuotaExceeded, QuotaTicket, RemainingQuota};
 use llm_manager_policy::spec::{Cap, ModelSpec};
 use llm_manager_policy::usage::prompt;
 use serde::de::{MapAccess, Visitor};
@@ -28,12 +28,12 @@ const PRICE_UNIT: u64 = 1_000_000;
 /// Shown in the headers of the answer.
 pub(crate) struct Limited {
     quota: Arc<Quota>,
-    left: Cell<Option<Left>>,
+    left: Cell<Option<RemainingQuota>>,
 }
 
 impl Limited {
     /// `None`: the key may use as much as it likes.
-    pub(crate) fn of(key: Option<&Key>) -> Option<Rc<Self>> {
+    pub(crate) fn of(key: Option<&ApiKey>) -> Option<Rc<Self>> {
         let quota = key?.quota.as_ref()?;
         Some(Rc::new(Self { quota: Arc::clone(quota), left: Cell::new(None) }))
     }
@@ -191,8 +191,12 @@ impl Admission {
             _ => amount(&shared.ledger, &quota, model, [Some(input), None, Some(output)]),
         };
         let tokens = input.saturating_add(output);
-        let down =
-            || ApiError::new(Kind::Internal, "what keys have used is not known now; see the manager's log");
+        let down = || {
+            ApiError::new(
+                ApiErrorKind::Internal,
+                "what keys have used is not known now; see the manager's log",
+            )
+        };
         let addr = shared.quotas.addr().ok_or_else(down)?;
         let admit = Admit { quota: Arc::clone(&quota), tokens, amount };
         match addr.send(admit).await.map_err(|_| down())? {
@@ -207,7 +211,7 @@ impl Admission {
             Err(Inadmissible::Unknown(error)) => {
                 let message =
                     format!("what the key `{}` has used of its budget is not known: {error}", quota.key);
-                let error = ApiError::new(Kind::LedgerUnavailable, message);
+                let error = ApiError::new(ApiErrorKind::LedgerUnavailable, message);
                 Err(ApiError { retry_after: Some(Duration::from_secs(5)), ..error })
             }
         }
@@ -218,7 +222,7 @@ impl Admission {
         let amount = amount(ledger, self.0.quota(), model, tokens);
         let [input, _, output] = tokens;
         let sum = input.unwrap_or(0).saturating_add(output.unwrap_or(0));
-        self.0.settle(Ticket { tokens: sum, amount });
+        self.0.settle(QuotaTicket { tokens: sum, amount });
     }
 }
 
@@ -241,19 +245,19 @@ fn units(price: Option<(Money, Currency)>, currency: Currency) -> u64 {
     price.map_or(0, |(money, _)| u64::try_from(money.units()).unwrap_or(u64::MAX))
 }
 
-fn refused(quota: &Quota, refusal: Refusal, left: Left, amount: u64) -> ApiError {
+fn refused(quota: &Quota, refusal: QuotaExceeded, left: RemainingQuota, amount: u64) -> ApiError {
     let key = &quota.key;
     let seconds = refusal.retry_after.as_secs_f64().ceil();
     let (kind, message) = match refusal.limit {
         Limit::Requests => (
-            Kind::RateLimited,
+            ApiErrorKind::RateLimited,
             format!(
                 "the key `{key}` may send {} requests per minute; try again in {seconds} s",
                 quota.requests_per_minute.unwrap_or_default()
             ),
         ),
         Limit::Tokens => (
-            Kind::RateLimited,
+            ApiErrorKind::RateLimited,
             format!(
                 "the key `{key}` may use {} tokens per minute; try again in {seconds} s, or with a smaller `max_tokens`",
                 quota.tokens_per_minute.unwrap_or_default()
@@ -275,7 +279,7 @@ fn refused(quota: &Quota, refusal: Refusal, left: Left, amount: u64) -> ApiError
             let message = format!(
                 "the budget of the key `{key}` doesn't suffice: {what}; it begins anew in {seconds} s"
             );
-            (Kind::BudgetExhausted, message)
+            (ApiErrorKind::BudgetExhausted, message)
         }
     };
     let hopeless = refusal.limit == Limit::Budget;

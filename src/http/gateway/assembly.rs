@@ -6,7 +6,7 @@
 //! | Anthropic's messages | `message_start` has the frame, `content_block_*` its content, `message_delta` its end |
 //! | responses | the last event has it all |
 
-use super::letters::event;
+use super::split_characters::event;
 use crate::sse::Events;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -14,13 +14,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// How an endpoint streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
+pub(crate) enum StreamFormat {
     Choices,
     Messages,
     Responses,
 }
 
-impl Form {
+impl StreamFormat {
     /// That of an endpoint; `None`: its streams can't be put together.
     pub(crate) fn of_path(path: &str) -> Option<Self> {
         match path {
@@ -33,7 +33,7 @@ impl Form {
 }
 
 /// Of a whole stream, or of what came of it: how many events there are, and what they come to.
-pub(crate) fn assembled(form: Option<Form>, stream: &[u8]) -> (usize, Option<Value>) {
+pub(crate) fn assembled(form: Option<StreamFormat>, stream: &[u8]) -> (usize, Option<Value>) {
     let (mut events, mut count) = (Events::default(), 0);
     let mut assembly = form.map(Assembly::new);
     let mut take = |data: &[u8]| {
@@ -51,7 +51,7 @@ pub(crate) fn assembled(form: Option<Form>, stream: &[u8]) -> (usize, Option<Val
 /// An answer that is being put together.
 #[derive(Debug)]
 pub(super) struct Assembly {
-    form: Form,
+    form: StreamFormat,
     /// All of it but its choices.
     frame: Map<String, Value>,
     choices: BTreeMap<u64, Map<String, Value>>,
@@ -65,7 +65,7 @@ pub(super) struct Assembly {
 }
 
 impl Assembly {
-    pub(super) fn new(form: Form) -> Self {
+    pub(super) fn new(form: StreamFormat) -> Self {
         Self {
             form,
             frame: Map::new(),
@@ -88,9 +88,9 @@ impl Assembly {
             return;
         }
         match self.form {
-            Form::Choices => self.add_choices(event),
-            Form::Messages => self.add_message(event),
-            Form::Responses => self.add_response(event),
+            StreamFormat::Choices => self.add_choices(event),
+            StreamFormat::Messages => self.add_message(event),
+            StreamFormat::Responses => self.add_response(event),
         }
     }
 
@@ -104,7 +104,7 @@ impl Assembly {
         if let Some(error) = self.error {
             return Err(error);
         }
-        if self.form == Form::Choices {
+        if self.form == StreamFormat::Choices {
             let choices = std::mem::take(&mut self.choices);
             // mlx_lm.server calls the chunks of a completion those of a chat.
             if choices.values().any(|choice| choice.contains_key("text")) && self.frame.contains_key("object")

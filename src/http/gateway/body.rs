@@ -3,9 +3,9 @@
 //!
 //! It is held once. Memory grows with what came, not with what was announced.
 
-use super::grow::grow;
+use super::body_buffer::grow;
 use super::unpack::{Coding, Unpacker};
-use crate::http::error::{ApiError, Kind, quoted};
+use crate::http::error::{ApiError, ApiErrorKind, quoted};
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpRequest, web};
 use bytes::Bytes;
@@ -28,7 +28,7 @@ struct Pace {
 
 /// A body as it goes on.
 #[derive(Debug)]
-pub(crate) struct Received {
+pub(crate) struct ReceivedBody {
     /// Without a byte order mark, which no engine needs and some refuse.
     pub(crate) bytes: Bytes,
     /// It came with a content coding that it no longer has.
@@ -41,7 +41,7 @@ pub(crate) async fn read(
     payload: web::Payload,
     limit: usize,
     stopping: &CancellationToken,
-) -> Result<Received, ApiError> {
+) -> Result<ReceivedBody, ApiError> {
     let coding = coding(request.headers())?;
     let length = request.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<usize>().ok());
@@ -64,7 +64,7 @@ async fn gather<E: std::fmt::Display>(
     limit: usize,
     mut came: Gathered,
     mut unpacker: Option<Unpacker>,
-) -> Result<Received, ApiError> {
+) -> Result<ReceivedBody, ApiError> {
     let (began, mut total) = (Instant::now(), 0_u64);
     loop {
         let patience = pace.silence.min(pace.deadline(total).saturating_sub(began.elapsed()));
@@ -73,7 +73,7 @@ async fn gather<E: std::fmt::Display>(
             break;
         };
         let chunk = chunk.map_err(|error| {
-            ApiError::new(Kind::InvalidRequest, format!("the body could not be read: {error}"))
+            ApiError::new(ApiErrorKind::InvalidRequest, format!("the body could not be read: {error}"))
         })?;
         total += chunk.len() as u64;
         match &mut unpacker {
@@ -90,7 +90,7 @@ async fn gather<E: std::fmt::Display>(
     if bytes.starts_with(b"\xef\xbb\xbf") {
         bytes = bytes.slice(3..);
     }
-    Ok(Received { bytes, unpacked })
+    Ok(ReceivedBody { bytes, unpacked })
 }
 
 impl Pace {
@@ -105,7 +105,7 @@ impl Pace {
         } else {
             format!("the body came slower than {} bytes a second", self.slowest)
         };
-        ApiError::new(Kind::RequestTimeout, message)
+        ApiError::new(ApiErrorKind::RequestTimeout, message)
     }
 }
 
@@ -121,7 +121,7 @@ fn coding(headers: &HeaderMap) -> Result<Option<Coding>, ApiError> {
                      deflate, zstd and br",
                     quoted(value.to_str().unwrap_or("?"))
                 );
-                return Err(ApiError::new(Kind::UnsupportedEncoding, message));
+                return Err(ApiError::new(ApiErrorKind::UnsupportedEncoding, message));
             };
             found = Some(coding);
         }
@@ -133,22 +133,22 @@ fn too_large(limit: usize, coding: Option<Coding>) -> ApiError {
     let unpacked =
         coding.map_or_else(String::new, |coding| format!(", once unpacked from {}", coding.name()));
     let message = format!("the body is larger than `program.max_body_mb` ({} MiB){unpacked}", limit >> 20);
-    ApiError::new(Kind::RequestTooLarge, message)
+    ApiError::new(ApiErrorKind::RequestTooLarge, message)
 }
 
 fn no_memory() -> ApiError {
     let message = "there is no memory left for the body of this request; try again later";
-    ApiError { retry_after: Some(Duration::from_secs(5)), ..ApiError::new(Kind::Overloaded, message) }
+    ApiError { retry_after: Some(Duration::from_secs(5)), ..ApiError::new(ApiErrorKind::Overloaded, message) }
 }
 
-fn refused(error: super::unpack::Refused) -> ApiError {
-    use super::unpack::Refused;
+fn refused(error: super::unpack::UnpackError) -> ApiError {
+    use super::unpack::UnpackError;
     match error {
-        Refused::TooLarge { limit, coding } => too_large(limit, Some(coding)),
-        Refused::NoMemory => no_memory(),
-        Refused::Broken { coding, why } => {
+        UnpackError::TooLarge { limit, coding } => too_large(limit, Some(coding)),
+        UnpackError::NoMemory => no_memory(),
+        UnpackError::Broken { coding, why } => {
             let message = format!("the body is not valid {}: {why}", coding.name());
-            ApiError::new(Kind::InvalidRequest, message)
+            ApiError::new(ApiErrorKind::InvalidRequest, message)
         }
     }
 }
@@ -208,7 +208,7 @@ mod tests {
     async fn read(
         pace: Pace,
         body: impl Stream<Item = Result<Bytes, Infallible>> + Unpin,
-    ) -> Result<Received, ApiError> {
+    ) -> Result<ReceivedBody, ApiError> {
         let came = Gathered { first: Bytes::new(), rest: Vec::new(), announced: 0 };
         gather(body, pace, 1 << 20, came, None).await
     }
@@ -218,7 +218,7 @@ mod tests {
         let pace = Pace { silence: Duration::from_millis(50), slowest: 1 };
         for start in [&[][..], &[(0, "half")]] {
             let error = read(pace, comes(start, false)).await.unwrap_err();
-            assert_eq!(error.kind, Kind::RequestTimeout);
+            assert_eq!(error.kind, ApiErrorKind::RequestTimeout);
             assert!(error.message.starts_with("no byte of the body came"), "{}", error.message);
         }
     }
@@ -229,7 +229,7 @@ mod tests {
         let pace = Pace { silence: Duration::from_millis(200), slowest: 1024 };
         let began = Instant::now();
         let error = read(pace, comes(DROPS, true)).await.unwrap_err();
-        assert_eq!(error.kind, Kind::RequestTimeout);
+        assert_eq!(error.kind, ApiErrorKind::RequestTimeout);
         assert!(error.message.contains("slower than 1024 bytes a second"), "{}", error.message);
         assert!(began.elapsed() < Duration::from_secs(9), "all of it was awaited");
     }
@@ -265,7 +265,7 @@ mod tests {
         assert_eq!(coding_of(&["GZIP"]).unwrap(), Some(Coding::Gzip));
         assert_eq!(coding_of(&["identity, zstd"]).unwrap(), Some(Coding::Zstd));
         for wrong in [&["compress"][..], &["gzip, br"], &["gzip", "gzip"]] {
-            assert_eq!(coding_of(wrong).unwrap_err().kind, Kind::UnsupportedEncoding);
+            assert_eq!(coding_of(wrong).unwrap_err().kind, ApiErrorKind::UnsupportedEncoding);
         }
     }
 }

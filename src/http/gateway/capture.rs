@@ -1,7 +1,7 @@
 //! What a model with `capture: true` has kept of a request: in the words of the wire, without its secrets.
 
 use super::exchange::Exchange;
-use llm_manager_actors::captures::{Draft, Head, Side};
+use llm_manager_actors::captures::{CaptureDraft, CaptureHead, CapturedBody};
 use llm_manager_actors::model::ModelHandle;
 use llm_manager_ledger::RequestRow;
 use llm_manager_policy::capture;
@@ -13,19 +13,19 @@ pub(super) fn begin(
     endpoint: &str,
     row: &RequestRow,
     body: &[u8],
-) -> Option<Box<Draft>> {
+) -> Option<Box<CaptureDraft>> {
     let request = &exchange.request;
     let uri = request.uri();
     let path = uri.path_and_query().map_or_else(|| uri.path(), |whole| whole.as_str());
-    let head = Head {
+    let head = CaptureHead {
         request_id: row.request_id.clone(),
         model: model.spec.name.clone(),
         endpoint: endpoint.to_owned(),
         method: request.method().to_string(),
         path: capture::path(path).into_owned(),
         started_us: row.started_us,
-        request: Side { headers: headers(request.headers()), ..Side::default() },
-        ..Head::default()
+        request: CapturedBody { headers: headers(request.headers()), ..CapturedBody::default() },
+        ..CaptureHead::default()
     };
     exchange.shared.captures.begin(head, body)
 }

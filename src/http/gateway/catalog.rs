@@ -1,12 +1,12 @@
 //! `/v1/models`: which models there are, and what clients want to know of them before they ask.
 
-use super::forms::Form;
-use crate::http::access::wrong::slow_down;
-use crate::http::access::{Caller, Door};
+use super::client_api::ClientApi;
+use crate::http::access::wrong_keys::slow_down;
+use crate::http::access::{AccessArea, Caller};
 #[cfg(test)]
 use crate::http::api::openapi::operation::{Operation, get, object};
 use crate::http::error::ApiError;
-use crate::http::gateway::forwarding::{Forwarding, Now};
+use crate::http::gateway::forwarding::{Forwarding, ForwardingState};
 use crate::http::route::{at, read};
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -31,12 +31,12 @@ pub(super) fn operations() -> Vec<Operation> {
 }
 
 /// `GET /v1/models`: names and aliases of all models that are listed.
-async fn list(shared: Now, request: HttpRequest) -> HttpResponse {
+async fn list(shared: ForwardingState, request: HttpRequest) -> HttpResponse {
     answer(&shared, &request, |shared, caller| Ok(all(shared, caller))).await
 }
 
 /// `GET /v1/models/{id}`.
-async fn one(shared: Now, request: HttpRequest, id: web::Path<String>) -> HttpResponse {
+async fn one(shared: ForwardingState, request: HttpRequest, id: web::Path<String>) -> HttpResponse {
     answer(&shared, &request, |shared, caller| of(shared, caller, id.trim_end_matches('/'))).await
 }
 
@@ -45,11 +45,12 @@ async fn answer(
     request: &HttpRequest,
     found: impl FnOnce(&Forwarding, Caller) -> Result<HttpResponse, ApiError>,
 ) -> HttpResponse {
-    let found = match shared.access.enter(request.headers(), Door::Programs) {
+    let found = match shared.access.enter(request.headers(), AccessArea::Programs) {
         Ok(caller) => found(shared, caller),
         Err(error) => Err(slow_down(request, &shared.trusted_proxies, error).await),
     };
-    let response = found.unwrap_or_else(|error| Form::of(request.path(), request.headers()).respond(&error));
+    let response =
+        found.unwrap_or_else(|error| ClientApi::of(request.path(), request.headers()).respond(&error));
     shared.access.origins.allow(request, response)
 }
 

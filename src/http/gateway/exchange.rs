@@ -1,22 +1,22 @@
 //! Exchange: a request from its first byte to its answer, and what every step of its life needs.
 
 use super::admission::Limited;
-use super::forms::Form;
+use super::client_api::ClientApi;
 use super::in_flight::InFlight;
 use super::request_id::RequestId;
 use super::sender;
-use super::stray;
+use super::unrouted;
 use super::worker::Worker;
-use crate::http::access::wrong::slow_down;
-use crate::http::access::{Caller, Door};
-use crate::http::error::{ApiError, Kind, quoted};
-use crate::http::gateway::forwarding::Now;
+use crate::http::access::wrong_keys::slow_down;
+use crate::http::access::{AccessArea, Caller};
+use crate::http::error::{ApiError, ApiErrorKind, quoted};
+use crate::http::gateway::forwarding::ForwardingState;
 use crate::traces::Trace;
 use actix_web::http::header::HeaderMap;
 use actix_web::{HttpRequest, HttpResponse, web};
-use llm_manager_actors::model::{Client, Lease, ModelHandle};
+use llm_manager_actors::model::{Lease, ModelHandle, WaitingClient};
 use llm_manager_ledger::Sender;
-use llm_manager_policy::line::class_of;
+use llm_manager_policy::fair_queue::class_of;
 use llm_manager_policy::spec::{Class, ModelSpec};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ const PRIORITY: &str = "x-llm-manager-priority";
 #[derive(Clone)]
 pub(crate) struct Exchange {
     pub(crate) request: HttpRequest,
-    pub(crate) shared: Now,
+    pub(crate) shared: ForwardingState,
     pub(crate) worker: web::Data<Worker>,
     pub(crate) id: RequestId,
     pub(crate) began: Instant,
@@ -46,7 +46,7 @@ pub(crate) struct Exchange {
 
 impl Exchange {
     /// A request that has just come.
-    pub(crate) fn begin(request: HttpRequest, shared: Now, worker: web::Data<Worker>) -> Self {
+    pub(crate) fn begin(request: HttpRequest, shared: ForwardingState, worker: web::Data<Worker>) -> Self {
         let began = Instant::now();
         let id = RequestId::of(&request);
         let caller = Caller::default();
@@ -55,13 +55,13 @@ impl Exchange {
     }
 
     /// Lets its sender in, or says why not.
-    pub(crate) async fn enter(&mut self, door: Door) -> Result<(), ApiError> {
+    pub(crate) async fn enter(&mut self, door: AccessArea) -> Result<(), ApiError> {
         self.caller = match self.shared.access.enter(self.request.headers(), door) {
             Ok(caller) => caller,
             Err(error) => return Err(slow_down(&self.request, &self.shared.trusted_proxies, error).await),
         };
         self.asked_class = asked_class(self.request.headers())?;
-        if door == Door::Programs {
+        if door == AccessArea::Programs {
             self.limited = Limited::of(self.shared.access.key(self.caller));
         }
         Ok(())
@@ -87,8 +87,8 @@ impl Exchange {
     }
 
     /// As people are told of it. `cost`: tokens that it may take.
-    pub(crate) fn client(&self, cost: u64) -> Client {
-        Client { id: self.id.to_string().into(), api_key: self.shared.access.label(self.caller), cost }
+    pub(crate) fn client(&self, cost: u64) -> WaitingClient {
+        WaitingClient { id: self.id.to_string().into(), api_key: self.shared.access.label(self.caller), cost }
     }
 
     /// The same, once a backend serves it.
@@ -110,11 +110,11 @@ impl Exchange {
     pub(crate) fn end(
         &self,
         result: Result<HttpResponse, ApiError>,
-        form: impl FnOnce(&HttpRequest) -> Form,
+        form: impl FnOnce(&HttpRequest) -> ClientApi,
     ) -> HttpResponse {
         let mut response = result.unwrap_or_else(|error| {
             self.log_refusal(&error);
-            stray::note(&self.shared, &self.request, &self.id, self.began, &error);
+            unrouted::note(&self.shared, &self.request, &self.id, self.began, &error);
             form(&self.request).respond(&error)
         });
         self.id.write_to(response.headers_mut());
@@ -127,7 +127,8 @@ impl Exchange {
     /// One line: what the backend printed is told once, where the start failed. A stray request for a page that
     /// isn't there is nobody's concern.
     fn log_refusal(&self, error: &ApiError) {
-        let level = if error.kind == Kind::UnknownEndpoint { log::Level::Debug } else { log::Level::Warn };
+        let level =
+            if error.kind == ApiErrorKind::UnknownEndpoint { log::Level::Debug } else { log::Level::Warn };
         let reason = error.message.lines().next().unwrap_or_default();
         log::log!(
             level,
@@ -149,6 +150,6 @@ fn asked_class(headers: &HeaderMap) -> Result<Option<Class>, ApiError> {
             "the header `{PRIORITY}` is {:?}; it is `interactive`, `normal` or `batch`",
             quoted(word)
         );
-        ApiError::new(Kind::InvalidRequest, message)
+        ApiError::new(ApiErrorKind::InvalidRequest, message)
     })
 }

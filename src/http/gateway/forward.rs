@@ -1,22 +1,22 @@
 //! Forward: brings a request to a backend, and once more if the first time can't have counted.
 
-use super::account::Account;
-use super::asked::Asked;
+use super::account::RequestAccount;
 use super::assembly;
 use super::exchange::Exchange;
-use super::form;
+use super::form_body;
 use super::in_flight::InFlight;
 pub(super) use super::lease::take_lease;
 use super::redirect;
+use super::requested_model::RequestedModel;
 use super::upstream::{Edit, Payload, RequestParts, Response, UpstreamError};
-use crate::http::error::{ApiError, Kind};
+use crate::http::error::{ApiError, ApiErrorKind};
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
 use llm_manager_actors::model::{BreakReason, Lease, ModelHandle};
-use llm_manager_policy::liveness::Sign;
-use llm_manager_policy::repeat::{Broke, Fate, Next, Tries, Verdict};
+use llm_manager_policy::liveness::LivenessSignal;
+use llm_manager_policy::retry::{Attempts, BackendFate, RequestFailure, RetryDecision, RetryStep};
 use llm_manager_process::VIA;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub(crate) const NEWS_OF_DEATH: Duration = Duration::from_millis(500);
 const NEWS_FROM_AFAR: Duration = Duration::from_secs(4);
 
 /// A request on its way to a backend.
-pub(crate) struct Outgoing<'a> {
+pub(crate) struct OutgoingRequest<'a> {
     /// Where it isn't the client's.
     pub(crate) path: Option<&'a str>,
     /// What stands before a path of the backend's among ours.
@@ -38,7 +38,7 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) headers: Cow<'a, HeaderMap>,
     pub(crate) body: &'a Bytes,
     /// `None`: nothing is to be changed in it.
-    pub(crate) asked: Option<&'a Asked<'a>>,
+    pub(crate) asked: Option<&'a RequestedModel<'a>>,
     pub(crate) changes: Changes,
 }
 
@@ -48,7 +48,7 @@ pub(crate) enum Changes {
     /// It asks for the usage of a stream.
     Usage(Edit),
     /// It makes a stream of a plain request; how the stream becomes an answer again.
-    Stream(assembly::Form, Vec<Edit>),
+    Stream(assembly::StreamFormat, Vec<Edit>),
 }
 
 impl Changes {
@@ -62,11 +62,11 @@ impl Changes {
 
     /// Whether `stream_options` is among them: the other endpoints stream without such a question.
     pub(super) fn asks_for_usage(&self) -> bool {
-        matches!(self, Self::Usage(_) | Self::Stream(assembly::Form::Choices, _))
+        matches!(self, Self::Usage(_) | Self::Stream(assembly::StreamFormat::Choices, _))
     }
 }
 
-impl Outgoing<'_> {
+impl OutgoingRequest<'_> {
     fn payload(&self, name: Option<&str>) -> Payload {
         self.asked.map_or_else(
             || self.body.clone().into(),
@@ -76,7 +76,7 @@ impl Outgoing<'_> {
 }
 
 /// The head of a backend's answer with its body to come, and the lease that holds the backend meanwhile.
-pub(crate) struct Reply {
+pub(crate) struct BackendResponse {
     pub(crate) response: Response,
     pub(crate) lease: Lease,
     /// What people are told of it, and how they end it.
@@ -84,7 +84,7 @@ pub(crate) struct Reply {
     /// The client must not see the event that the manager has asked for.
     pub(crate) hide_usage: bool,
     /// It is a stream that the client hasn't asked for: what is to be made of it.
-    pub(crate) gather: Option<assembly::Form>,
+    pub(crate) gather: Option<assembly::StreamFormat>,
 }
 
 /// The path and the query for the backend of this lease, which may know the model by another name than the one that
@@ -98,7 +98,7 @@ pub(crate) fn path_and_query<'a>(
 ) -> Cow<'a, str> {
     let query = request.query_string();
     let name = lease.served_name().filter(|name| asked.is_some_and(|asked| *asked != ***name));
-    let renamed = name.and_then(|name| form::rename_in_query(query, name));
+    let renamed = name.and_then(|name| form_body::rename_in_query(query, name));
     let routes = lease.routes();
     if path.is_none() && renamed.is_none() && routes.is_none() {
         return Cow::Borrowed(request.uri().path_and_query().map_or("/", |path| path.as_str()));
@@ -136,13 +136,13 @@ pub(crate) fn outgoing_headers(exchange: &Exchange, unpacked: bool) -> Cow<'_, H
 /// a byte of its answer came.
 pub(crate) async fn forward(
     exchange: &Exchange,
-    outgoing: &Outgoing<'_>,
+    outgoing: &OutgoingRequest<'_>,
     model: &Arc<ModelHandle>,
-    account: &mut Account,
-) -> Result<Reply, ApiError> {
+    account: &mut RequestAccount,
+) -> Result<BackendResponse, ApiError> {
     let id = &exchange.id;
     account.admit(exchange, outgoing.body).await?;
-    let mut tries = Tries::default();
+    let mut tries = Attempts::default();
     let mut sent_away = false;
     loop {
         let lease = take_lease(exchange, model, || account.cost(outgoing.body)).await?;
@@ -156,7 +156,7 @@ pub(crate) async fn forward(
                     redirect::keep_below(&mut response, &lease, &below, outgoing.asked.is_some());
                 }
                 if sent_away || !moves_on(model, &lease, response.status, &told).await {
-                    return Ok(Reply { response, lease, told, hide_usage: false, gather: None });
+                    return Ok(BackendResponse { response, lease, told, hide_usage: false, gather: None });
                 }
                 log::info!(
                     "request {id}: {} serves nobody now (503); sent to another variant",
@@ -169,7 +169,7 @@ pub(crate) async fn forward(
             Err(Failure::Final(error)) => return Err(error),
             Err(Failure::BrokeBeforeAnswer(error)) => error,
         };
-        if tries.broke(how_it_broke(&error)) == Next::Again {
+        if tries.broke(how_it_broke(&error)) == RetryStep::Again {
             log::info!(
                 "request {id}: the backend of `{}` closed a kept-alive connection without a response; sent again",
                 model.spec.name
@@ -182,13 +182,13 @@ pub(crate) async fn forward(
         drop(lease);
         let name = &model.spec.name;
         match tries.judge(fate(broken.ok())) {
-            Verdict::Cancelled => return Err(cancelled(model)),
-            Verdict::Stopped => return Err(stopped(model)),
-            Verdict::Failed => {
+            RetryDecision::Cancelled => return Err(cancelled(model)),
+            RetryDecision::Stopped => return Err(stopped(model)),
+            RetryDecision::Failed => {
                 let message = format!("model `{name}`: {error}");
-                return Err(ApiError::new(Kind::BackendError, message));
+                return Err(ApiError::new(ApiErrorKind::BackendError, message));
             }
-            Verdict::Again { replayed } => {
+            RetryDecision::Again { replayed } => {
                 log::info!("request {id}: the backend of `{name}` died before a response; sent again");
                 if replayed {
                     account.replayed();
@@ -198,20 +198,20 @@ pub(crate) async fn forward(
     }
 }
 
-const fn how_it_broke(error: &UpstreamError) -> Broke {
+const fn how_it_broke(error: &UpstreamError) -> RequestFailure {
     match error {
-        UpstreamError::Connect(_) => Broke::NoConnection,
-        UpstreamError::Stale(_) => Broke::Stale,
-        _ => Broke::Unanswered,
+        UpstreamError::Connect(_) => RequestFailure::NoConnection,
+        UpstreamError::Stale(_) => RequestFailure::Stale,
+        _ => RequestFailure::Unanswered,
     }
 }
 
-fn fate(heard: Option<BreakReason>) -> Fate {
+fn fate(heard: Option<BreakReason>) -> BackendFate {
     match heard {
-        None => Fate::Lives,
-        Some(BreakReason::BackendGone) => Fate::Died,
-        Some(BreakReason::Stopped) => Fate::Stopped,
-        Some(BreakReason::Cancelled) => Fate::Cancelled,
+        None => BackendFate::Lives,
+        Some(BreakReason::BackendGone) => BackendFate::Died,
+        Some(BreakReason::Stopped) => BackendFate::Stopped,
+        Some(BreakReason::Cancelled) => BackendFate::Cancelled,
     }
 }
 
@@ -243,7 +243,7 @@ pub(crate) fn check_circle(exchange: &Exchange, model: &ModelHandle, lease: &Lea
         "the request has come round in a circle: model `{name}` is served by {place} here, which has sent it back; give one \
          of the two managers a variant of its own, or name another server in its `on.url`"
     );
-    Err(ApiError { hopeless: true, ..ApiError::new(Kind::LoopDetected, message) })
+    Err(ApiError { hopeless: true, ..ApiError::new(ApiErrorKind::LoopDetected, message) })
 }
 
 enum Failure {
@@ -253,7 +253,7 @@ enum Failure {
 
 async fn send(
     exchange: &Exchange,
-    outgoing: &Outgoing<'_>,
+    outgoing: &OutgoingRequest<'_>,
     model: &Arc<ModelHandle>,
     lease: &Lease,
     told: &Arc<InFlight>,
@@ -261,7 +261,7 @@ async fn send(
 ) -> Result<Response, Failure> {
     let Exchange { request, worker, id, .. } = exchange;
     let name = lease.served_name().map(|name| &**name);
-    let asked = outgoing.asked.map(Asked::model);
+    let asked = outgoing.asked.map(RequestedModel::model);
     let path = path_and_query(request, outgoing.path, asked, lease);
     let parts = RequestParts {
         method: request.method(),
@@ -294,17 +294,17 @@ async fn send(
                 _ => false,
             };
             if gone {
-                lease.note(Sign::Refusal);
+                lease.note(LivenessSignal::Refusal);
             }
             failure(error, model)
         }),
         reason = broken => Err(Failure::Final(broken_off(model, reason))),
         () = late => {
-            lease.note(Sign::Silence);
+            lease.note(LivenessSignal::Silence);
             let seconds = model.spec.first_byte_timeout.unwrap_or_default().as_secs_f64();
             let name = &model.spec.name;
             let message = format!("model `{name}` gave no answer within its first_byte_timeout ({seconds} s)");
-            Err(Failure::Final(ApiError::new(Kind::BackendTimeout, message)))
+            Err(Failure::Final(ApiError::new(ApiErrorKind::BackendTimeout, message)))
         }
     }
 }
@@ -317,8 +317,8 @@ fn failure(error: UpstreamError, model: &ModelHandle) -> Failure {
         | UpstreamError::Unsent => {
             return Failure::BrokeBeforeAnswer(error);
         }
-        UpstreamError::BadAnswer(_) => Kind::BackendError,
-        UpstreamError::BadRequest(_) => Kind::InvalidRequest,
+        UpstreamError::BadAnswer(_) => ApiErrorKind::BackendError,
+        UpstreamError::BadRequest(_) => ApiErrorKind::InvalidRequest,
         UpstreamError::Crashed => return Failure::Final(crashed(model)),
     };
     Failure::Final(ApiError::new(kind, format!("model `{}`: {error}", model.spec.name)))
@@ -331,7 +331,7 @@ pub(crate) fn crashed(model: &ModelHandle) -> ApiError {
          the next request is served again",
         model.spec.name
     );
-    ApiError::new(Kind::Internal, message)
+    ApiError::new(ApiErrorKind::Internal, message)
 }
 
 /// What a request is told that was broken off before its answer.
@@ -342,10 +342,10 @@ pub(crate) fn broken_off(model: &ModelHandle, reason: BreakReason) -> ApiError {
 /// What a request is told that an operator has cancelled.
 pub(crate) fn cancelled(model: &ModelHandle) -> ApiError {
     let message = format!("the request to model `{}` was cancelled by an operator", model.spec.name);
-    ApiError { hopeless: true, ..ApiError::new(Kind::RequestCancelled, message) }
+    ApiError { hopeless: true, ..ApiError::new(ApiErrorKind::RequestCancelled, message) }
 }
 
 pub(crate) fn stopped(model: &ModelHandle) -> ApiError {
     let message = format!("model `{}` was stopped before it could answer", model.spec.name);
-    ApiError::new(Kind::ModelStopped, message)
+    ApiError::new(ApiErrorKind::ModelStopped, message)
 }

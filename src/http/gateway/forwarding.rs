@@ -2,12 +2,12 @@
 
 use crate::http::access::Access;
 use crate::http::error::ApiError;
-use crate::http::find;
+use crate::http::find_model;
 use crate::http::standby::Standby;
 use crate::http::state;
 use crate::traces::Tracer;
 use jiff::Timestamp;
-use llm_manager_actors::Live;
+use llm_manager_actors::ActorRef;
 use llm_manager_actors::billing::Ledger;
 use llm_manager_actors::captures::Captures;
 use llm_manager_actors::model::{Directory, ModelHandle};
@@ -43,7 +43,7 @@ pub struct Forwarding {
     /// Where requests are kept whose model says so.
     pub captures: Captures,
     /// Who counts what keys with limits use.
-    pub quotas: Live<Quotas>,
+    pub quotas: ActorRef<Quotas>,
     /// Whether starts are paused.
     pub standby: Standby,
     /// Cancelled when the program begins to stop.
@@ -53,11 +53,11 @@ pub struct Forwarding {
 }
 
 /// What a request was given when it came.
-pub(crate) type Now = state::Now<Forwarding>;
+pub(crate) type ForwardingState = state::RequestState<Forwarding>;
 
 impl Forwarding {
     /// The model of this name or alias.
     pub(crate) fn find(&self, name: &str) -> Result<&Arc<ModelHandle>, ApiError> {
-        find::model(&self.directory, name, "/v1/models")
+        find_model::model(&self.directory, name, "/v1/models")
     }
 }

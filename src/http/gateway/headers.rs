@@ -6,7 +6,7 @@
 use super::unpack::Coding;
 use actix_web::http::header::{self as outer, HeaderMap, HeaderName, HeaderValue};
 use bytes::{Bytes, BytesMut};
-use llm_manager_policy::usage::Shape;
+use llm_manager_policy::usage::Framing;
 
 /// The client's headers as the backend gets them. `Content-Length` is left to the connection, which knows
 /// the body.
@@ -74,14 +74,14 @@ pub(crate) fn is_event_stream(headers: &[(HeaderName, HeaderValue)]) -> bool {
 /// Whether what was asked for as a stream may be one that can be read, whatever it is called: its first bytes will tell.
 pub(crate) fn may_stream(headers: &[(HeaderName, HeaderValue)]) -> bool {
     let (kind, coding) = (content_type(headers), coding(headers));
-    let is_json = Shape::of_content_type(kind, false) == Some(Shape::Json);
+    let is_json = Framing::of_content_type(kind, false) == Some(Framing::Json);
     let is_open = coding.is_empty() || Coding::of(coding).is_some();
-    is_open && !is_json && Shape::of_content_type(kind, true).is_some()
+    is_open && !is_json && Framing::of_content_type(kind, true).is_some()
 }
 
 /// Whether these bytes begin a stream of server-sent events.
 pub(crate) fn begins_stream(bytes: &[u8]) -> bool {
-    Shape::of_bytes(bytes, true) == Some(Shape::Sse)
+    Framing::of_bytes(bytes, true) == Some(Framing::Sse)
 }
 
 /// Whether the bytes are JSON or server-sent events that are not compressed.

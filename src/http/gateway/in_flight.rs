@@ -48,13 +48,13 @@ const FEW: usize = 64;
 
 /// All of them.
 #[derive(Debug, Default)]
-pub(super) struct Roll {
+pub(super) struct InFlightList {
     entries: Vec<Weak<InFlight>>,
     /// At this length the dead ones go.
     full: usize,
 }
 
-impl Roll {
+impl InFlightList {
     pub(super) fn enter(&mut self, one: &Arc<InFlight>) {
         if self.entries.len() >= self.full {
             self.entries.retain(|one| one.strong_count() > 0);
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_roll_tells_those_who_live_and_stays_as_short_as_they_are_few() {
-        let mut roll = Roll::default();
+        let mut roll = InFlightList::default();
         let kept: Vec<_> = (0..3).map(|_| nobody()).collect();
         kept.iter().for_each(|one| roll.enter(one));
         for _ in 0..10_000 {

@@ -1,7 +1,7 @@
 //! Lease: a request takes one as soon as it is its turn, or is told why it gets none.
 
 use super::exchange::Exchange;
-use crate::http::error::{ApiError, Kind, LONGEST_PAUSE};
+use crate::http::error::{ApiError, ApiErrorKind, LONGEST_PAUSE};
 use jiff::Timestamp;
 use llm_manager_actors::model::{Lease, ModelHandle, RefusedReason};
 use llm_manager_policy::model_state::ModelState;
@@ -32,7 +32,7 @@ pub(crate) async fn take_lease(
         let name = &model.spec.name;
         let message =
             format!("model `{name}` isn't running, and an operator has paused all starts (POST /api/resume)");
-        return Err(ApiError::new(Kind::ModelStopped, message));
+        return Err(ApiError::new(ApiErrorKind::ModelStopped, message));
     }
     if class == Class::Batch
         && matches!(model.status().state, ModelState::Stopped | ModelState::Failed)
@@ -68,5 +68,5 @@ fn quiet(name: &str, until: Timestamp) -> ApiError {
         "model `{name}` isn't running, and requests of the class `batch` don't start it in its quiet hours, which end at {until}"
     );
     let left = Duration::try_from(until.duration_since(Timestamp::now())).unwrap_or_default();
-    ApiError { retry_after: Some(left), hopeless: true, ..ApiError::new(Kind::ModelStopped, message) }
+    ApiError { retry_after: Some(left), hopeless: true, ..ApiError::new(ApiErrorKind::ModelStopped, message) }
 }

@@ -2,13 +2,13 @@
 //! client takes the silence for a broken connection. Only with `loading_comments`, of the program or the key: once the first byte has
 //! gone, a failure can't have a status any more and is an event.
 
-use super::account::Account;
-use super::forms::Form;
-use super::forward::Reply;
+use super::account::RequestAccount;
+use super::client_api::ClientApi;
+use super::error_text;
+use super::forward::BackendResponse;
 use super::headers;
 use super::respond::unchunked;
-use super::words;
-use crate::http::error::{ApiError, Kind};
+use crate::http::error::{ApiError, ApiErrorKind};
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse};
@@ -25,15 +25,15 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// How a request went, with its account.
-pub(crate) type Exchanged = (Account, Result<Reply, ApiError>);
+pub(crate) type Exchanged = (RequestAccount, Result<BackendResponse, ApiError>);
 /// A request that is being served.
 pub(crate) type Exchanging = Pin<Box<dyn Future<Output = Exchanged>>>;
 /// Makes the body of an answer.
-type Respond = Box<dyn FnOnce(Reply, Account) -> BoxBody>;
+type Respond = Box<dyn FnOnce(BackendResponse, RequestAccount) -> BoxBody>;
 
 /// The body of a stream whose model isn't there yet.
 pub(crate) struct Loading {
-    form: Form,
+    form: ClientApi,
     state: State,
     respond: Option<Respond>,
     timer: Pin<Box<tokio::time::Sleep>>,
@@ -52,9 +52,9 @@ impl Loading {
     /// The head of a stream, and its body.
     pub(crate) fn respond(
         request: &HttpRequest,
-        form: Form,
+        form: ClientApi,
         exchanging: Exchanging,
-        respond: impl FnOnce(Reply, Account) -> BoxBody + 'static,
+        respond: impl FnOnce(BackendResponse, RequestAccount) -> BoxBody + 'static,
     ) -> HttpResponse {
         let body = Self {
             form,
@@ -69,7 +69,10 @@ impl Loading {
         builder.insert_header(("x-accel-buffering", "no"));
         let mut response = builder.message_body(body).map_or_else(
             |error| {
-                actix_web::ResponseError::error_response(&ApiError::new(Kind::Internal, error.to_string()))
+                actix_web::ResponseError::error_response(&ApiError::new(
+                    ApiErrorKind::Internal,
+                    error.to_string(),
+                ))
             },
             HttpResponse::map_into_boxed_body,
         );
@@ -103,10 +106,10 @@ impl Loading {
 
     /// What the backend said instead of a stream, as an event.
     fn refusal(&self, said: &[u8], status: u16) -> Bytes {
-        let said = words::of_error(said);
+        let said = error_text::of_error(said);
         let said = said.as_deref().unwrap_or("it gave no reason");
         let message = format!("the backend answered with status {status} instead of a stream: {said}");
-        self.form.event(&ApiError::new(Kind::BackendError, message))
+        self.form.event(&ApiError::new(ApiErrorKind::BackendError, message))
     }
 }
 
@@ -149,7 +152,7 @@ impl MessageBody for Loading {
                         return Poll::Ready(Some(Ok(bytes)));
                     }
                     Poll::Ready(Some(Ok(bytes))) => {
-                        let room = words::LONGEST.saturating_sub(said.len());
+                        let room = error_text::LONGEST.saturating_sub(said.len());
                         said.extend_from_slice(bytes.get(..room).unwrap_or(&bytes));
                     }
                     Poll::Ready(_) => {

@@ -1,12 +1,12 @@
 //! Which endpoint of a model a path means, and what is said when it means none.
 
-use crate::http::error::{ApiError, Kind, quoted};
+use crate::http::error::{ApiError, ApiErrorKind, quoted};
 use llm_manager_actors::model::ModelHandle;
-use llm_manager_policy::endpoints::{Endpoint, Found};
+use llm_manager_policy::endpoints::{Endpoint, EndpointMatch};
 use std::sync::Arc;
 
 /// Of what a path leads to, the endpoint that the model serves.
-pub(crate) fn serving<'a>(model: &ModelHandle, found: &Found<'a>) -> Option<&'a Arc<Endpoint>> {
+pub(crate) fn serving<'a>(model: &ModelHandle, found: &EndpointMatch<'a>) -> Option<&'a Arc<Endpoint>> {
     let endpoints = &model.spec.mode.endpoints;
     let serves = |endpoint: &&Arc<Endpoint>| endpoints.iter().any(|path| **path == *endpoint.path);
     std::iter::once(found.endpoint).chain(found.otherwise).find(serves)
@@ -21,5 +21,5 @@ pub(crate) fn mismatch(model: &ModelHandle, path: &str) -> ApiError {
         mode.endpoints.join(", "),
         quoted(path)
     );
-    ApiError::new(Kind::ModeMismatch, message)
+    ApiError::new(ApiErrorKind::ModeMismatch, message)
 }

@@ -3,46 +3,46 @@
 //!
 //! Its paths are below `/api`, but none of them is one of the management's; they follow `/v1` in everything.
 
-mod answer;
-mod calls;
-mod lines;
+mod model_name;
 mod models;
-mod named;
+mod ndjson;
 mod request;
+mod tool_calls;
+mod translate;
 
-use super::account::{Account, Question};
-use super::answer::Answer;
-use super::asked::Asked;
-use super::asking;
+use super::account::{Question, RequestAccount};
+use super::client_api::ClientApi;
 use super::exchange::Exchange;
-use super::forms::Form;
-use super::forward::{Changes, Outgoing, outgoing_headers};
+use super::forward::{Changes, OutgoingRequest, outgoing_headers};
+use super::gathered::Gathered;
 use super::lease::take_lease;
 use super::lookup::{mismatch, serving};
-use super::whole::Gathered;
+use super::request_additions;
+use super::requested_model::RequestedModel;
+use super::response_body::ResponseBody;
 use super::worker::Worker;
-use super::{body, headers, scan, whole, words};
-use crate::http::access::Door;
+use super::{body, error_text, gathered, headers, scan};
+use crate::http::access::AccessArea;
 #[cfg(test)]
 use crate::http::api::openapi::operation::{Operation, get, post};
-use crate::http::error::{Answered, ApiError, Kind};
-use crate::http::gateway::forwarding::Now;
+use crate::http::error::{Answered, ApiError, ApiErrorKind};
+use crate::http::gateway::forwarding::ForwardingState;
 use crate::http::route::{at, read};
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, web};
-use answer::{Shape, Times, Translator};
 use bytes::{Bytes, BytesMut};
-use lines::{Parting, Stream, ndjson, streamed};
 use llm_manager_actors::model::ModelHandle;
 use llm_manager_policy::model_state::ModelState;
+use model_name::{name_of, named, parse};
 use models::{listed, ps, show, tags};
-use named::{name_of, named, parse};
+use ndjson::{KeepAliveGuard, NdjsonStream, ndjson, streamed};
 use request::{KeepAlive, Translated};
 use serde_json::{Value, json};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
+use translate::{OllamaEndpoint, OllamaTimes, Translator};
 
 /// Whose API this is like: clients look for features by it.
 const VERSION: &str = "0.40.12";
@@ -52,7 +52,7 @@ const LARGEST_ANSWER: usize = 256 << 20;
 /// What is asked.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum What {
-    Text(Shape),
+    Text(OllamaEndpoint),
     /// `/api/embed`; true: `/api/embeddings`, which answers one vector.
     Vectors(bool),
 }
@@ -95,7 +95,7 @@ pub(super) fn operations() -> Vec<Operation> {
 }
 
 /// `GET /api/version`
-async fn version(shared: Now, request: HttpRequest) -> HttpResponse {
+async fn version(shared: ForwardingState, request: HttpRequest) -> HttpResponse {
     listed(&shared, &request, |_, _| json!({"version": VERSION})).await
 }
 
@@ -103,27 +103,27 @@ async fn version(shared: Now, request: HttpRequest) -> HttpResponse {
 async fn chat(
     request: HttpRequest,
     payload: web::Payload,
-    shared: Now,
+    shared: ForwardingState,
     worker: web::Data<Worker>,
 ) -> HttpResponse {
-    serve(request, payload, shared, worker, What::Text(Shape::Chat)).await
+    serve(request, payload, shared, worker, What::Text(OllamaEndpoint::Chat)).await
 }
 
 /// `POST /api/generate`
 async fn generate(
     request: HttpRequest,
     payload: web::Payload,
-    shared: Now,
+    shared: ForwardingState,
     worker: web::Data<Worker>,
 ) -> HttpResponse {
-    serve(request, payload, shared, worker, What::Text(Shape::Generate)).await
+    serve(request, payload, shared, worker, What::Text(OllamaEndpoint::Generate)).await
 }
 
 /// `POST /api/embed`
 async fn embed(
     request: HttpRequest,
     payload: web::Payload,
-    shared: Now,
+    shared: ForwardingState,
     worker: web::Data<Worker>,
 ) -> HttpResponse {
     serve(request, payload, shared, worker, What::Vectors(false)).await
@@ -133,7 +133,7 @@ async fn embed(
 async fn embeddings(
     request: HttpRequest,
     payload: web::Payload,
-    shared: Now,
+    shared: ForwardingState,
     worker: web::Data<Worker>,
 ) -> HttpResponse {
     serve(request, payload, shared, worker, What::Vectors(true)).await
@@ -142,25 +142,25 @@ async fn embeddings(
 async fn serve(
     request: HttpRequest,
     payload: web::Payload,
-    shared: Now,
+    shared: ForwardingState,
     worker: web::Data<Worker>,
     what: What,
 ) -> HttpResponse {
     let mut exchange = Exchange::begin(request, shared, worker);
     let result = handle(&mut exchange, payload, what).await;
-    let response = exchange.end(result, |_| Form::Ollama);
+    let response = exchange.end(result, |_| ClientApi::Ollama);
     exchange.shared.access.origins.allow(&exchange.request, response)
 }
 
 async fn handle(exchange: &mut Exchange, payload: web::Payload, what: What) -> Answered {
-    exchange.enter(Door::Programs).await?;
+    exchange.enter(AccessArea::Programs).await?;
     let exchange = &*exchange;
     let Exchange { request, shared, id, began, .. } = exchange;
     let received = body::read(request, payload, shared.max_body_bytes, &shared.stopping).await?;
     let asked = parse(&received.bytes)?;
     let model = named(shared, &asked)?;
     shared.access.allow_model(exchange.caller, &model.spec)?;
-    request::check(&asked).map_err(|what| ApiError::new(Kind::InvalidRequest, what))?;
+    request::check(&asked).map_err(|what| ApiError::new(ApiErrorKind::InvalidRequest, what))?;
     let called = name_of(&asked).unwrap_or(&model.spec.name).to_owned();
     if let What::Text(shape) = what
         && request::is_empty(&asked)
@@ -169,48 +169,54 @@ async fn handle(exchange: &mut Exchange, payload: web::Payload, what: What) -> A
     }
     let chats = model.spec.mode.endpoints.iter().any(|endpoint| endpoint == "/v1/chat/completions");
     let Translated { path, body } = match what {
-        What::Text(Shape::Chat) => request::chat(&asked, &model.spec.name),
-        What::Text(Shape::Generate) => request::generate(&asked, &model.spec.name, chats),
+        What::Text(OllamaEndpoint::Chat) => request::chat(&asked, &model.spec.name),
+        What::Text(OllamaEndpoint::Generate) => request::generate(&asked, &model.spec.name, chats),
         What::Vectors(_) => request::embed(&asked, &model.spec.name),
     };
     let Some(found) = shared.endpoints.find(path) else { return Err(mismatch(model, path)) };
     let body: Bytes = body.to_string().into();
     let question = Question::of(&body, &called, request::wants_stream(&asked));
-    let mut account = Account::open(exchange, model, question, found.endpoint);
+    let mut account = RequestAccount::open(exchange, model, question, found.endpoint);
     account.capture(exchange, &received.bytes);
     if serving(model, &found).is_none() {
         let error = mismatch(model, path);
         account.failed(&error);
         return Err(error);
     }
-    let scan =
-        scan::scan(&body, None).map_err(|error| ApiError::new(Kind::InvalidRequest, error.to_string()))?;
-    let asked_for = Asked::Json(scan);
+    let scan = scan::scan(&body, None)
+        .map_err(|error| ApiError::new(ApiErrorKind::InvalidRequest, error.to_string()))?;
+    let asked_for = RequestedModel::Json(scan);
     let mut headers = outgoing_headers(exchange, received.unpacked);
     headers.to_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.to_mut().remove(CONTENT_ENCODING);
     let changes = match request::wants_stream(&asked) {
         true => Changes::None,
-        false => asking::as_stream(&asked_for, &body, model, found.endpoint),
+        false => request_additions::as_stream(&asked_for, &body, model, found.endpoint),
     };
-    let outgoing =
-        Outgoing { path: Some(path), below: "", headers, body: &body, asked: Some(&asked_for), changes };
+    let outgoing = OutgoingRequest {
+        path: Some(path),
+        below: "",
+        headers,
+        body: &body,
+        asked: Some(&asked_for),
+        changes,
+    };
     let was_ready = model.status().state == ModelState::Ready;
-    let reply = match asking::asking(exchange, outgoing, model, &mut account).await {
+    let reply = match request_additions::asking(exchange, outgoing, model, &mut account).await {
         Ok(reply) => reply,
         Err(error) => {
             account.failed(&error);
             return Err(error);
         }
     };
-    let times = Times { began: *began, leased: (!was_ready).then(Instant::now) };
+    let times = OllamaTimes { began: *began, leased: (!was_ready).then(Instant::now) };
     let (status, gathered) = (reply.response.status, reply.gather);
-    let (headers, answer) = Answer::new(reply, id.clone(), account);
-    let _parting = request::keep_alive(&asked).map(|keep| Parting(Arc::clone(model), keep));
+    let (headers, answer) = ResponseBody::new(reply, id.clone(), account);
+    let _parting = request::keep_alive(&asked).map(|keep| KeepAliveGuard(Arc::clone(model), keep));
     let mut answer = Box::pin(answer);
     if !status.is_success() {
         let said = gather(&mut answer).await?;
-        let said = words::of_error(&said).unwrap_or_else(|| format!("status {}", status.as_u16()));
+        let said = error_text::of_error(&said).unwrap_or_else(|| format!("status {}", status.as_u16()));
         return Ok(HttpResponse::build(status).json(json!({"error": said})));
     }
     match what {
@@ -219,8 +225,8 @@ async fn handle(exchange: &mut Exchange, payload: web::Payload, what: What) -> A
             if let Some(failure) = failure(&mut answer, &body) {
                 return Ok(failure);
             }
-            let vectors = answer::vectors(&body, &called, *began, only_one)
-                .ok_or_else(|| whole::incomplete(answer.as_mut().get_mut(), "is no list of vectors"))?;
+            let vectors = translate::vectors(&body, &called, *began, only_one)
+                .ok_or_else(|| gathered::incomplete(answer.as_mut().get_mut(), "is no list of vectors"))?;
             Ok(HttpResponse::Ok().json(vectors))
         }
         What::Text(shape) => {
@@ -229,23 +235,23 @@ async fn handle(exchange: &mut Exchange, payload: web::Payload, what: What) -> A
             if request::wants_stream(&asked) && headers::may_stream(&headers) {
                 // What is no stream for sure is looked at first.
                 if !headers::is_event_stream(&headers) {
-                    first = whole::next(answer.as_mut()).await.transpose()?.unwrap_or_default();
+                    first = gathered::next(answer.as_mut()).await.transpose()?.unwrap_or_default();
                 }
                 if first.is_empty() || headers::begins_stream(&first) {
                     let ready = translator.push(&first);
-                    let stream = Stream { answer, translator: Some(translator), ready, _parting };
+                    let stream = NdjsonStream { answer, translator: Some(translator), ready, _parting };
                     return Ok(streamed(request, stream));
                 }
             }
             let body = match gathered {
                 None => gather_after(first, &mut answer).await?,
-                Some(form) => match whole::gather(answer.as_mut(), form).await? {
+                Some(form) => match gathered::gather(answer.as_mut(), form).await? {
                     Gathered::Other(bytes) => bytes,
                     Gathered::Answer(status, document) if status.is_success() => {
                         document.to_string().as_bytes().into()
                     }
                     Gathered::Answer(status, error) => {
-                        let said = words::of_error(error.to_string().as_bytes());
+                        let said = error_text::of_error(error.to_string().as_bytes());
                         let said = said.unwrap_or_else(|| format!("status {}", status.as_u16()));
                         return Ok(HttpResponse::build(status).json(json!({"error": said})));
                     }
@@ -256,7 +262,7 @@ async fn handle(exchange: &mut Exchange, payload: web::Payload, what: What) -> A
             }
             let record = translator
                 .whole(&body)
-                .ok_or_else(|| whole::incomplete(answer.as_mut().get_mut(), "is no JSON with choices"))?;
+                .ok_or_else(|| gathered::incomplete(answer.as_mut().get_mut(), "is no JSON with choices"))?;
             match request::wants_stream(&asked) {
                 true => Ok(ndjson(HttpResponse::Ok().body(format!("{record}\n")))),
                 false => Ok(HttpResponse::Ok().json(record)),
@@ -266,9 +272,9 @@ async fn handle(exchange: &mut Exchange, payload: web::Payload, what: What) -> A
 }
 
 /// What the client gets of an answer that has turned out to be an error.
-fn failure(answer: &mut Pin<Box<Answer>>, body: &[u8]) -> Option<HttpResponse> {
+fn failure(answer: &mut Pin<Box<ResponseBody>>, body: &[u8]) -> Option<HttpResponse> {
     let said = answer.told()?;
-    let status = whole::status_of(&serde_json::from_slice(body).unwrap_or_default());
+    let status = gathered::status_of(&serde_json::from_slice(body).unwrap_or_default());
     answer.as_mut().get_mut().answers_with(status);
     Some(HttpResponse::build(status).json(json!({"error": said})))
 }
@@ -277,37 +283,37 @@ fn failure(answer: &mut Pin<Box<Answer>>, body: &[u8]) -> Option<HttpResponse> {
 async fn load(
     exchange: &Exchange,
     model: &Arc<ModelHandle>,
-    shape: Shape,
+    shape: OllamaEndpoint,
     asked: &Value,
     called: &str,
 ) -> Answered {
     let keep = request::keep_alive(asked);
     let reason = if keep == Some(KeepAlive::NoLonger) {
-        drop(Parting(Arc::clone(model), KeepAlive::NoLonger));
+        drop(KeepAliveGuard(Arc::clone(model), KeepAlive::NoLonger));
         "unload"
     } else {
         drop(take_lease(exchange, model, || 1).await?);
-        drop(keep.map(|keep| Parting(Arc::clone(model), keep)));
+        drop(keep.map(|keep| KeepAliveGuard(Arc::clone(model), keep)));
         "load"
     };
-    let record = answer::nothing(shape, called, reason);
+    let record = translate::nothing(shape, called, reason);
     match request::wants_stream(asked) {
         true => Ok(ndjson(HttpResponse::Ok().body(format!("{record}\n")))),
         false => Ok(HttpResponse::Ok().json(record)),
     }
 }
 
-async fn gather(answer: &mut Pin<Box<Answer>>) -> Result<BytesMut, ApiError> {
+async fn gather(answer: &mut Pin<Box<ResponseBody>>) -> Result<BytesMut, ApiError> {
     gather_after(Bytes::new(), answer).await
 }
 
-async fn gather_after(first: Bytes, answer: &mut Pin<Box<Answer>>) -> Result<BytesMut, ApiError> {
+async fn gather_after(first: Bytes, answer: &mut Pin<Box<ResponseBody>>) -> Result<BytesMut, ApiError> {
     let mut body = BytesMut::from(first);
-    while let Some(chunk) = whole::next(answer.as_mut()).await {
+    while let Some(chunk) = gathered::next(answer.as_mut()).await {
         let chunk = chunk?;
         if body.len() + chunk.len() > LARGEST_ANSWER {
             return Err(ApiError::new(
-                Kind::BackendError,
+                ApiErrorKind::BackendError,
                 "the backend's answer is too large to be translated",
             ));
         }

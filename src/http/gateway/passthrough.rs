@@ -3,18 +3,18 @@
 //!
 //! It is the operators' way: the doors are those of `/api`, for what a backend can be told here is not looked at.
 
-use super::account::{Account, Question};
+use super::account::{Question, RequestAccount};
 use super::body;
+use super::client_api::ClientApi;
 use super::exchange::Exchange;
-use super::form;
-use super::forms::Form;
-use super::forward::{Changes, Outgoing, forward, outgoing_headers};
+use super::form_body;
+use super::forward::{Changes, OutgoingRequest, forward, outgoing_headers};
 use super::respond::respond;
-use super::websocket::{self, Opening};
+use super::websocket::{self, Handshake};
 use super::worker::Worker;
-use crate::http::access::Door;
-use crate::http::error::{ApiError, Kind, quoted};
-use crate::http::gateway::forwarding::{Forwarding, Now};
+use crate::http::access::AccessArea;
+use crate::http::error::{ApiError, ApiErrorKind, quoted};
+use crate::http::gateway::forwarding::{Forwarding, ForwardingState};
 use actix_web::http::header;
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::ServiceConfig;
@@ -33,16 +33,16 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 async fn serve(
     request: HttpRequest,
     payload: web::Payload,
-    shared: Now,
+    shared: ForwardingState,
     worker: web::Data<Worker>,
 ) -> HttpResponse {
     let mut exchange = Exchange::begin(request, shared, worker);
     let result = handle(&mut exchange, payload).await;
-    exchange.end(result, |_| Form::OpenAi)
+    exchange.end(result, |_| ClientApi::OpenAi)
 }
 
 async fn handle(exchange: &mut Exchange, payload: web::Payload) -> Result<HttpResponse, ApiError> {
-    exchange.enter(Door::Backend).await?;
+    exchange.enter(AccessArea::Backend).await?;
     exchange.shared.access.allow(exchange.caller, Scope::Operate)?;
     let exchange = &*exchange;
     let Exchange { request, shared, .. } = exchange;
@@ -59,12 +59,12 @@ async fn handle(exchange: &mut Exchange, payload: web::Payload) -> Result<HttpRe
         None => &shared.endpoints.doing,
     };
     if websocket::is_asked_for(request.headers()) {
-        return Opening { exchange, model, asked: None }.open(payload, endpoint, Some(path)).await;
+        return Handshake { exchange, model, asked: None }.open(payload, endpoint, Some(path)).await;
     }
     let received = body::read(request, payload, shared.max_body_bytes, &shared.stopping).await?;
-    let mut account = Account::open(exchange, model, Question::unread(&name), endpoint);
+    let mut account = RequestAccount::open(exchange, model, Question::unread(&name), endpoint);
     account.capture(exchange, &received.bytes);
-    let outgoing = Outgoing {
+    let outgoing = OutgoingRequest {
         path: Some(path),
         below: prefix,
         headers: outgoing_headers(exchange, received.unpacked),
@@ -100,7 +100,7 @@ fn split<'a>(shared: &'a Forwarding, path: &'a str) -> Result<Named<'a>, ApiErro
     let ends = named.match_indices('/').map(|(at, _)| at).chain(std::iter::once(named.len()));
     let ends: Vec<usize> = ends.filter(|end| *end > 0).collect();
     let found = ends.into_iter().rev().find_map(|end| {
-        let name = form::decoded(named.get(..end)?)?;
+        let name = form_body::decoded(named.get(..end)?)?;
         let model = shared.directory.find(&name)?;
         Some(Named { model, name, prefix: path.get(..start + end)?, path: named.get(end..)? })
     });
@@ -110,7 +110,7 @@ fn split<'a>(shared: &'a Forwarding, path: &'a str) -> Result<Named<'a>, ApiErro
             "no model has the name or alias `{}`: write `{UPSTREAM}/MODEL/PATH`; `GET /v1/models` lists the names",
             quoted(name)
         );
-        ApiError::new(Kind::ModelNotFound, message)
+        ApiError::new(ApiErrorKind::ModelNotFound, message)
     })
 }
 

@@ -73,19 +73,19 @@ impl Renamer {
 }
 
 /// An answer in which the model is renamed.
-pub(crate) struct Renamed<B> {
+pub(crate) struct RenamedBody<B> {
     answer: Pin<Box<B>>,
     /// Until the end.
     renamer: Option<Renamer>,
 }
 
-impl<B> Renamed<B> {
+impl<B> RenamedBody<B> {
     pub(crate) fn new(answer: B, renamer: Renamer) -> Self {
         Self { answer: Box::pin(answer), renamer: Some(renamer) }
     }
 }
 
-impl<B: MessageBody> MessageBody for Renamed<B> {
+impl<B: MessageBody> MessageBody for RenamedBody<B> {
     type Error = B::Error;
 
     fn size(&self) -> BodySize {

@@ -1,11 +1,11 @@
 //! The answer to a request as the server sends it: the backend's status and headers, and a body on the way.
 
-use super::account::Account;
-use super::answer::{Answer, served};
+use super::account::RequestAccount;
 use super::exchange::Exchange;
-use super::forward::Reply;
+use super::forward::BackendResponse;
 use super::headers;
-use super::rename::{Renamed, Renamer};
+use super::rename::{RenamedBody, Renamer};
+use super::response_body::{ResponseBody, served};
 use actix_http::ConnectionType;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::http::Version;
@@ -14,14 +14,14 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 /// The answer to a request.
 pub(crate) fn respond(
     exchange: &Exchange,
-    reply: Reply,
-    account: Account,
+    reply: BackendResponse,
+    account: RequestAccount,
     rename: Option<Renamer>,
 ) -> HttpResponse {
     let request = &exchange.request;
     let mut builder = HttpResponseBuilder::new(reply.response.status);
     let served_by = account.served_by();
-    let (headers, answer) = Answer::new(reply, exchange.id.clone(), account);
+    let (headers, answer) = ResponseBody::new(reply, exchange.id.clone(), account);
     let rename = rename.filter(|_| headers::is_readable(&headers));
     for (name, value) in headers {
         builder.append_header((name, value));
@@ -32,7 +32,7 @@ pub(crate) fn respond(
     }
     answer.watched_by(request);
     let mut response = builder.body(match rename {
-        Some(renamer) => BoxBody::new(Renamed::new(answer, renamer)),
+        Some(renamer) => BoxBody::new(RenamedBody::new(answer, renamer)),
         None => served(answer, request),
     });
     unchunked(request, &mut response);

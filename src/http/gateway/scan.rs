@@ -21,7 +21,7 @@ const MAX_DEPTH: usize = 128;
 
 /// What a body says about itself.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Scan<'a> {
+pub(crate) struct BodyScan<'a> {
     pub model: Cow<'a, str>,
     /// Where the value of `model` lies in the body; `None`: it is not from there.
     pub model_at: Option<Range<usize>>,
@@ -153,7 +153,7 @@ fn raw<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValu
 
 /// Reads what routing needs; everything else in the body is only checked to be JSON. `named` is the model of a
 /// body that names none.
-pub(crate) fn scan<'a>(body: &'a [u8], named: Option<&'a str>) -> Result<Scan<'a>, ScanError> {
+pub(crate) fn scan<'a>(body: &'a [u8], named: Option<&'a str>) -> Result<BodyScan<'a>, ScanError> {
     let text = std::str::from_utf8(body).map_err(|error| not_utf8(body, error.valid_up_to()))?;
     let start = body.iter().position(|byte| !is_space(*byte)).ok_or(ScanError::Empty)?;
     let first = text.get(start..).unwrap_or_default();
@@ -174,13 +174,13 @@ pub(crate) fn scan<'a>(body: &'a [u8], named: Option<&'a str>) -> Result<Scan<'a
         None => (false, Splice::NewOptions(start + 1)),
         Some(value) => options(body, value.get()),
     };
-    Ok(Scan { model, model_at, stream, may_stream, stream_at, wants_usage, stream_options, splice })
+    Ok(BodyScan { model, model_at, stream, may_stream, stream_at, wants_usage, stream_options, splice })
 }
 
 /// The change that puts `"stream_options":{"include_usage":true}` into the body. `None` when the client does not
 /// stream, asks itself, or says something there that the backend should refuse.
 /// For the endpoints that know the option: chat completions and completions.
-pub(crate) fn ask_for_usage(scan: &Scan<'_>) -> Option<Edit> {
+pub(crate) fn ask_for_usage(scan: &BodyScan<'_>) -> Option<Edit> {
     if !scan.may_stream || scan.wants_usage {
         return None;
     }
@@ -197,7 +197,7 @@ pub(crate) fn ask_for_usage(scan: &Scan<'_>) -> Option<Edit> {
 
 /// The changes that make a stream with usage of a plain request: for endpoints whose stream says it only when asked,
 /// `usage`. `None` when it is one, or says something about streams that only the backend may judge.
-pub(crate) fn as_stream(scan: &Scan<'_>, body: &[u8], usage: bool) -> Option<Vec<Edit>> {
+pub(crate) fn as_stream(scan: &BodyScan<'_>, body: &[u8], usage: bool) -> Option<Vec<Edit>> {
     // A body that doesn't name its model may be empty.
     if scan.stream || scan.model_at.is_none() {
         return None;
@@ -222,7 +222,7 @@ pub(crate) fn as_stream(scan: &Scan<'_>, body: &[u8], usage: bool) -> Option<Vec
 }
 
 /// The change that gives the model another name. `None` when the body does not name it.
-pub(crate) fn rename(scan: &Scan<'_>, name: &str) -> Option<Edit> {
+pub(crate) fn rename(scan: &BodyScan<'_>, name: &str) -> Option<Edit> {
     let at = scan.model_at.clone()?;
     Some(Edit { at, new: serde_json::Value::from(name).to_string().into() })
 }

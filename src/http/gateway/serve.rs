@@ -2,23 +2,23 @@
 //!
 //! In the order of a request's life: key, body, model, mode, lease, backend, answer.
 
-use super::account::Account;
-use super::answer::Answer;
-use super::asked::Asked;
-use super::asking;
+use super::account::RequestAccount;
+use super::client_api::ClientApi;
 use super::exchange::Exchange;
-use super::forms::Form;
-use super::forward::{Changes, Outgoing, Reply, outgoing_headers};
+use super::forward::{BackendResponse, Changes, OutgoingRequest, outgoing_headers};
 use super::loading::{self, Exchanged, Exchanging, Loading};
 use super::lookup::{mismatch, serving};
-use super::paths::{self, Elsewhere};
-use super::rename::{Renamed, Renamer};
+use super::rename::{RenamedBody, Renamer};
+use super::request_additions;
+use super::requested_model::RequestedModel;
 use super::respond::respond;
+use super::response_body::ResponseBody;
+use super::unknown_paths::{self, Elsewhere};
 use super::worker::Worker;
-use super::{body, catalog, websocket, whole};
-use crate::http::access::Door;
+use super::{body, catalog, gathered, websocket};
+use crate::http::access::AccessArea;
 use crate::http::error::ApiError;
-use crate::http::gateway::forwarding::Now;
+use crate::http::gateway::forwarding::ForwardingState;
 use actix_web::body::BoxBody;
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -30,7 +30,7 @@ use std::sync::Arc;
 pub(crate) async fn serve(
     request: HttpRequest,
     payload: web::Payload,
-    shared: Now,
+    shared: ForwardingState,
     worker: web::Data<Worker>,
 ) -> HttpResponse {
     if let Some(answer) = shared.access.origins.preflight(&request) {
@@ -38,12 +38,12 @@ pub(crate) async fn serve(
     }
     let mut exchange = Exchange::begin(request, shared, worker);
     let result = handle(&mut exchange, payload).await;
-    let response = exchange.end(result, |request| Form::of(request.path(), request.headers()));
+    let response = exchange.end(result, |request| ClientApi::of(request.path(), request.headers()));
     exchange.shared.access.origins.allow(&exchange.request, response)
 }
 
 async fn handle(exchange: &mut Exchange, payload: web::Payload) -> Result<HttpResponse, ApiError> {
-    exchange.enter(Door::Programs).await?;
+    exchange.enter(AccessArea::Programs).await?;
     let exchange = &*exchange;
     let Exchange { request, shared, .. } = exchange;
     let Some(found) = shared.endpoints.find(request.path()) else { return elsewhere(exchange) };
@@ -51,15 +51,15 @@ async fn handle(exchange: &mut Exchange, payload: web::Payload) -> Result<HttpRe
         return websocket::serve(exchange, payload, &found).await;
     }
     if !found.endpoint.takes(request.method().as_str()) {
-        return Err(paths::not_taken(found.endpoint, request.method()));
+        return Err(unknown_paths::not_taken(found.endpoint, request.method()));
     }
     let received = body::read(request, payload, shared.max_body_bytes, &shared.stopping).await?;
-    let asked = Asked::read(request, &received.bytes)?;
+    let asked = RequestedModel::read(request, &received.bytes)?;
     let model = shared.find(asked.model())?;
     shared.access.allow_model(exchange.caller, &model.spec)?;
     let endpoint = serving(model, &found);
     let question = asked.question(&received.bytes);
-    let mut account = Account::open(exchange, model, question, endpoint.unwrap_or(found.endpoint));
+    let mut account = RequestAccount::open(exchange, model, question, endpoint.unwrap_or(found.endpoint));
     account.capture(exchange, &received.bytes);
     let Some(endpoint) = endpoint else {
         let error = mismatch(model, request.path());
@@ -82,13 +82,13 @@ async fn handle(exchange: &mut Exchange, payload: web::Payload) -> Result<HttpRe
             Err(_) => {
                 let id = exchange.id.clone();
                 let body = |reply, account| {
-                    let (_, answer) = Answer::new(reply, id, account);
+                    let (_, answer) = ResponseBody::new(reply, id, account);
                     match rename {
-                        Some(renamer) => BoxBody::new(Renamed::new(answer, renamer)),
+                        Some(renamer) => BoxBody::new(RenamedBody::new(answer, renamer)),
                         None => BoxBody::new(answer),
                     }
                 };
-                return Ok(Loading::respond(request, Form::of_path(&endpoint.path), exchanging, body));
+                return Ok(Loading::respond(request, ClientApi::of_path(&endpoint.path), exchanging, body));
             }
         }
     } else {
@@ -98,7 +98,7 @@ async fn handle(exchange: &mut Exchange, payload: web::Payload) -> Result<HttpRe
     };
     match exchanged {
         Ok(reply) => match reply.gather {
-            Some(form) => whole::respond(exchange, form, reply, account, called.as_deref()).await,
+            Some(form) => gathered::respond(exchange, form, reply, account, called.as_deref()).await,
             None => Ok(respond(exchange, reply, account, rename)),
         },
         Err(error) => {
@@ -114,13 +114,13 @@ struct Whole {
     model: Arc<ModelHandle>,
     endpoint: Arc<Endpoint>,
     path: Option<String>,
-    received: body::Received,
+    received: body::ReceivedBody,
 }
 
 impl Whole {
-    async fn run(self, mut account: Account) -> Exchanged {
+    async fn run(self, mut account: RequestAccount) -> Exchanged {
         let Self { exchange, model, endpoint, path, received } = &self;
-        let asked = match Asked::read(&exchange.request, &received.bytes) {
+        let asked = match RequestedModel::read(&exchange.request, &received.bytes) {
             Ok(asked) => asked,
             Err(error) => return (account, Err(error)),
         };
@@ -131,26 +131,26 @@ impl Whole {
 }
 
 /// What the engine shall do that the client hasn't asked for.
-fn changes(asked: &Asked<'_>, body: &[u8], model: &ModelHandle, endpoint: &Endpoint) -> Changes {
+fn changes(asked: &RequestedModel<'_>, body: &[u8], model: &ModelHandle, endpoint: &Endpoint) -> Changes {
     if asked.may_stream() {
-        let usage = asked.ask_for_usage(endpoint).filter(|_| asking::may_ask_for_usage(model));
+        let usage = asked.ask_for_usage(endpoint).filter(|_| request_additions::may_ask_for_usage(model));
         return usage.map_or(Changes::None, Changes::Usage);
     }
-    asking::as_stream(asked, body, model, endpoint)
+    request_additions::as_stream(asked, body, model, endpoint)
 }
 
 /// Brings a request to its backend, and asks for the usage where the engine has to be asked for it.
 async fn forward_asked(
     exchange: &Exchange,
     path: Option<&str>,
-    received: &body::Received,
-    asked: &Asked<'_>,
+    received: &body::ReceivedBody,
+    asked: &RequestedModel<'_>,
     model: &Arc<ModelHandle>,
     endpoint: &Endpoint,
-    account: &mut Account,
-) -> Result<Reply, ApiError> {
+    account: &mut RequestAccount,
+) -> Result<BackendResponse, ApiError> {
     let changes = changes(asked, &received.bytes, model, endpoint);
-    let outgoing = Outgoing {
+    let outgoing = OutgoingRequest {
         path,
         below: "",
         headers: outgoing_headers(exchange, received.unpacked),
@@ -158,7 +158,7 @@ async fn forward_asked(
         asked: Some(asked),
         changes,
     };
-    asking::asking(exchange, outgoing, model, account).await
+    request_additions::asking(exchange, outgoing, model, account).await
 }
 
 /// A path that is no endpoint: the list of models in another spelling, or nothing that we know.
@@ -166,9 +166,9 @@ fn elsewhere(exchange: &Exchange) -> Result<HttpResponse, ApiError> {
     let Exchange { request, shared, caller, .. } = exchange;
     let path = tidy(request.path());
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-    match paths::elsewhere(&path).filter(|_| is_read) {
+    match unknown_paths::elsewhere(&path).filter(|_| is_read) {
         Some(Elsewhere::Models) => Ok(catalog::all(shared, *caller)),
         Some(Elsewhere::Model(id)) => catalog::of(shared, *caller, id),
-        None => Err(paths::unknown(shared, request)),
+        None => Err(unknown_paths::unknown(shared, request)),
     }
 }

@@ -29,7 +29,7 @@ const LOOK: Duration = Duration::from_millis(250);
 const UNSENT: u32 = 128 << 10;
 
 /// An answer whose backend has a limit of its own for its silence.
-pub(crate) trait Held {
+pub(crate) trait TimedAnswer {
     /// Looks at the backend, as nobody else does while the client takes nothing; true when the answer has ended
     /// because the backend was silent for too long.
     fn has_ended(&self) -> bool;
@@ -37,20 +37,20 @@ pub(crate) trait Held {
 
 /// What a connection knows of the answer on it.
 #[derive(Default)]
-pub(crate) struct Pace {
+pub(crate) struct ConnectionState {
     wanted: RefCell<Option<MemoryWanted>>,
     /// Of the request: it may end long before its connection does.
     cancelled: RefCell<Option<CancellationToken>>,
-    answer: RefCell<Option<Weak<dyn Held>>>,
+    answer: RefCell<Option<Weak<dyn TimedAnswer>>>,
 }
 
-impl Pace {
+impl ConnectionState {
     /// Has the connection of this request look after its answer.
     pub(crate) fn watch(
         request: &HttpRequest,
         wanted: MemoryWanted,
         cancelled: CancellationToken,
-        answer: Option<Weak<dyn Held>>,
+        answer: Option<Weak<dyn TimedAnswer>>,
     ) {
         if let Some(pace) = request.conn_data::<Rc<Self>>() {
             pace.wanted.replace(Some(wanted));
@@ -77,7 +77,7 @@ impl Pace {
 /// A client's connection.
 pub(crate) struct ClientSocket<S = TcpStream> {
     stream: S,
-    pace: Rc<Pace>,
+    pace: Rc<ConnectionState>,
     limit: Duration,
     /// While a write waits for the client.
     blocked: Option<Pin<Box<Blocked>>>,
@@ -106,7 +106,7 @@ impl<S> ClientSocket<S> {
     }
 
     /// For the answers that go through it.
-    pub(crate) fn pace(&self) -> Rc<Pace> {
+    pub(crate) fn pace(&self) -> Rc<ConnectionState> {
         Rc::clone(&self.pace)
     }
 
@@ -195,7 +195,7 @@ mod tests {
 
     struct Ended;
 
-    impl Held for Ended {
+    impl TimedAnswer for Ended {
         fn has_ended(&self) -> bool {
             true
         }
@@ -234,7 +234,7 @@ mod tests {
     #[actix_rt::test]
     async fn what_ended_while_its_client_slept_closes_the_connection() {
         let (mut socket, _theirs) = full(Duration::from_secs(3600)).await;
-        let answer: Rc<dyn Held> = Rc::new(Ended);
+        let answer: Rc<dyn TimedAnswer> = Rc::new(Ended);
         socket.pace().answer.replace(Some(Rc::downgrade(&answer)));
         let wrote = timeout(Duration::from_secs(20), socket.write(b"y")).await.unwrap();
         assert_eq!(wrote.unwrap_err().kind(), io::ErrorKind::TimedOut);

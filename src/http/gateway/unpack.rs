@@ -1,7 +1,7 @@
 //! Bodies that are packed: gzip, deflate, zstd or br, unpacked as they come and bounded, for a few bytes may
 //! stand for gigabytes.
 
-use super::grow::grow;
+use super::body_buffer::grow;
 use brotli_decompressor::DecompressorWriter;
 use bytes::Bytes;
 use flate2::write::MultiGzDecoder;
@@ -52,13 +52,13 @@ impl Coding {
 
 /// Why a packed body is refused.
 #[derive(Debug)]
-pub(crate) enum Refused {
+pub(crate) enum UnpackError {
     TooLarge { limit: usize, coding: Coding },
     NoMemory,
     Broken { coding: Coding, why: String },
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for UnpackError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLarge { limit, coding } => {
@@ -114,14 +114,14 @@ impl Write for Sink {
 
 impl Unpacker {
     /// For a body of this coding that has at most `limit` bytes when it is unpacked.
-    pub(crate) fn new(coding: Coding, limit: usize) -> Result<Self, Refused> {
+    pub(crate) fn new(coding: Coding, limit: usize) -> Result<Self, UnpackError> {
         let sink = Sink { bytes: Vec::new(), limit, overflown: false, no_memory: false };
         let engine = match coding {
             Coding::Gzip => Engine::Gzip(Box::new(MultiGzDecoder::new(sink))),
             Coding::Deflate => Engine::Deflate { inflate: Box::default(), sink },
             Coding::Brotli => Engine::Brotli(Box::new(DecompressorWriter::new(sink, BUFFER))),
             Coding::Zstd => {
-                let broken = |error: io::Error| Refused::Broken { coding, why: error.to_string() };
+                let broken = |error: io::Error| UnpackError::Broken { coding, why: error.to_string() };
                 let mut decoder = Decoder::new().map_err(broken)?;
                 decoder.set_parameter(DParameter::WindowLogMax(LARGEST_WINDOW)).map_err(broken)?;
                 Engine::Zstd { decoder: Box::new(decoder), sink, is_whole: false }
@@ -131,7 +131,7 @@ impl Unpacker {
     }
 
     /// The next packed bytes.
-    pub(crate) async fn push(&mut self, packed: &[u8]) -> Result<(), Refused> {
+    pub(crate) async fn push(&mut self, packed: &[u8]) -> Result<(), UnpackError> {
         let mut told = self.sink().bytes.len();
         for bite in packed.chunks(BITE) {
             let written = self.engine.write(bite);
@@ -145,7 +145,7 @@ impl Unpacker {
     }
 
     /// The whole body; an error if its end is missing.
-    pub(crate) fn finish(mut self) -> Result<Bytes, Refused> {
+    pub(crate) fn finish(mut self) -> Result<Bytes, UnpackError> {
         let finished = self.engine.finish();
         finished.map_err(|error| self.refused(&error))?;
         let sink = match &mut self.engine {
@@ -157,7 +157,7 @@ impl Unpacker {
     }
 
     /// The next packed bytes of an answer; what has come out of them so far. Few at a time: see `BITE`.
-    pub(super) fn pass(&mut self, packed: &[u8]) -> Result<Bytes, Refused> {
+    pub(super) fn pass(&mut self, packed: &[u8]) -> Result<Bytes, UnpackError> {
         self.begun = true;
         let written = self.engine.write(packed).and_then(|()| self.engine.flush());
         written.map_err(|error| self.refused(&error))?;
@@ -170,7 +170,7 @@ impl Unpacker {
     }
 
     /// The rest of an answer. Nothing at all is whole: so is the answer to HEAD.
-    pub(super) fn end(self) -> Result<Bytes, Refused> {
+    pub(super) fn end(self) -> Result<Bytes, UnpackError> {
         if self.begun { self.finish() } else { Ok(Bytes::new()) }
     }
 
@@ -182,15 +182,15 @@ impl Unpacker {
         }
     }
 
-    fn refused(&self, error: &io::Error) -> Refused {
+    fn refused(&self, error: &io::Error) -> UnpackError {
         let (coding, sink) = (self.coding, self.sink());
         if sink.overflown {
-            return Refused::TooLarge { limit: sink.limit, coding };
+            return UnpackError::TooLarge { limit: sink.limit, coding };
         }
         if sink.no_memory {
-            return Refused::NoMemory;
+            return UnpackError::NoMemory;
         }
-        Refused::Broken { coding, why: error.to_string() }
+        UnpackError::Broken { coding, why: error.to_string() }
     }
 }
 

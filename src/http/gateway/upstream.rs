@@ -24,11 +24,11 @@ mod tests;
 pub(crate) use body::Body;
 #[cfg(test)]
 pub(crate) use body::BodyError;
-pub(crate) use connection::Ties;
+pub(crate) use connection::ConnectionScope;
 pub(crate) use error::UpstreamError;
 pub(crate) use payload::{Edit, Payload};
 pub(crate) use pool::{Home, MAX_IDLE, Pool, Returned};
-pub(crate) use sent::Sent;
+pub(crate) use sent::SentRequest;
 
 const REQUEST_ID: http::HeaderName = http::HeaderName::from_static("x-request-id");
 /// Stands in place of the backend's own, which the Gateway knows.

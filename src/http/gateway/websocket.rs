@@ -3,16 +3,16 @@
 //!
 //! One task drives both directions: whoever drops the answer closes the backend's side and gives the lease back.
 
-use super::account::{Account, Question};
+use super::account::{Question, RequestAccount};
 use super::actor::Tunnel;
 use super::exchange::Exchange;
-use super::form;
+use super::form_body;
 use super::forward::{NEWS_OF_DEATH, broken_off, check_circle, crashed, path_and_query};
 use super::headers;
 use super::in_flight::InFlight;
 use super::lease::take_lease;
 use super::lookup::{mismatch, serving};
-use crate::http::error::{ApiError, Kind};
+use crate::http::error::{ApiError, ApiErrorKind};
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::http::{Method, StatusCode};
@@ -20,7 +20,7 @@ use actix_web::{HttpResponse, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 use llm_manager_actors::model::{BreakReason, Lease, ModelHandle};
-use llm_manager_policy::endpoints::{Endpoint, Found};
+use llm_manager_policy::endpoints::{Endpoint, EndpointMatch};
 use std::borrow::Cow;
 use std::future::Future;
 use std::io;
@@ -53,7 +53,7 @@ pub(crate) fn is_asked_for(headers: &HeaderMap) -> bool {
 pub(crate) async fn serve(
     exchange: &Exchange,
     payload: web::Payload,
-    found: &Found<'_>,
+    found: &EndpointMatch<'_>,
 ) -> Result<HttpResponse, ApiError> {
     let Exchange { request, shared, .. } = exchange;
     if *request.method() != Method::GET || !found.endpoint.takes("GET") {
@@ -61,16 +61,16 @@ pub(crate) async fn serve(
             "`{}` is no WebSocket: send plain HTTP requests; `\"stream\": true` streams",
             found.endpoint.path
         );
-        return Err(ApiError::new(Kind::WebSocketUnsupported, message));
+        return Err(ApiError::new(ApiErrorKind::WebSocketUnsupported, message));
     }
-    let named = form::in_query(request.query_string()).ok_or_else(|| {
+    let named = form_body::in_query(request.query_string()).ok_or_else(|| {
         let message = "a WebSocket names its model in the query: `?model=NAME`";
-        ApiError::new(Kind::InvalidRequest, message)
+        ApiError::new(ApiErrorKind::InvalidRequest, message)
     })?;
     let model = shared.find(&named)?;
     shared.access.allow_model(exchange.caller, &model.spec)?;
     let endpoint = serving(model, found);
-    let opening = Opening { exchange, model, asked: Some(named.clone()) };
+    let opening = Handshake { exchange, model, asked: Some(named.clone()) };
     match endpoint {
         Some(endpoint) => opening.open(payload, endpoint, found.path.as_deref()).await,
         None => {
@@ -83,17 +83,17 @@ pub(crate) async fn serve(
 }
 
 /// A handshake on its way.
-pub(crate) struct Opening<'a> {
+pub(crate) struct Handshake<'a> {
     pub(crate) exchange: &'a Exchange,
     pub(crate) model: &'a Arc<ModelHandle>,
     /// The name in the query; `None` where the path has it.
     pub(crate) asked: Option<Cow<'a, str>>,
 }
 
-impl Opening<'_> {
-    fn account(&self, endpoint: &Arc<Endpoint>) -> Account {
+impl Handshake<'_> {
+    fn account(&self, endpoint: &Arc<Endpoint>) -> RequestAccount {
         let asked = self.asked.as_deref().unwrap_or(&self.model.spec.name);
-        Account::open(self.exchange, self.model, Question::unread(asked), endpoint)
+        RequestAccount::open(self.exchange, self.model, Question::unread(asked), endpoint)
     }
 
     /// Takes a lease and opens the way. `path` is the backend's, where it isn't the client's.
@@ -116,7 +116,7 @@ impl Opening<'_> {
     async fn shake_hands(
         &self,
         path: Option<&str>,
-        account: &mut Account,
+        account: &mut RequestAccount,
     ) -> Result<(Answered, Lease), ApiError> {
         account.admit(self.exchange, &[]).await?;
         let lease = take_lease(self.exchange, self.model, || 1).await?;
@@ -139,7 +139,7 @@ impl Opening<'_> {
         let answered = answered.map_err(|error| {
             let message =
                 format!("model `{}`: its backend opened no WebSocket: {error}", self.model.spec.name);
-            ApiError::new(Kind::BackendError, message)
+            ApiError::new(ApiErrorKind::BackendError, message)
         })?;
         Ok((answered, lease))
     }
@@ -176,7 +176,7 @@ impl Opening<'_> {
         payload: web::Payload,
         answered: Answered,
         lease: Lease,
-        mut account: Account,
+        mut account: RequestAccount,
     ) -> HttpResponse {
         let Answered { status, headers, mut tunnel, rest } = answered;
         account.answered(status.as_u16(), "", false, false);
@@ -222,7 +222,10 @@ impl Opening<'_> {
         };
         builder.message_body(relay).map_or_else(
             |error| {
-                actix_web::ResponseError::error_response(&ApiError::new(Kind::Internal, error.to_string()))
+                actix_web::ResponseError::error_response(&ApiError::new(
+                    ApiErrorKind::Internal,
+                    error.to_string(),
+                ))
             },
             HttpResponse::map_into_boxed_body,
         )
@@ -293,7 +296,7 @@ struct Relay {
     hung_up: Option<Pin<Box<tokio::time::Sleep>>>,
     ended: bool,
     model: Arc<ModelHandle>,
-    account: Account,
+    account: RequestAccount,
     _lease: Lease,
 }
 
@@ -369,7 +372,7 @@ impl MessageBody for Relay {
         let name = relay.model.spec.name.clone();
         let failed = |why: &dyn std::fmt::Display| {
             ApiError::new(
-                Kind::BackendError,
+                ApiErrorKind::BackendError,
                 format!("the backend of model `{name}` broke the WebSocket: {why}"),
             )
         };
@@ -412,7 +415,7 @@ impl MessageBody for Relay {
         {
             let limit = limit.as_secs_f64();
             let message = format!("nothing passed over a WebSocket of model `{name}` for {limit} s");
-            return relay.end(Some(ApiError::new(Kind::BackendTimeout, message)));
+            return relay.end(Some(ApiError::new(ApiErrorKind::BackendTimeout, message)));
         }
         Poll::Pending
     }

@@ -1,17 +1,17 @@
 //! The Gateways of all workers, and how a handler asks that of its own.
 
-use super::actor::{Dial, Forward, Gateway, Load, Tunnel, WhoIsServed};
+use super::actor::{Forward, Gateway, GatewayLoad, GetInFlight, OpenTunnel, Tunnel};
 use super::in_flight::InFlight;
 use super::upstream::{Payload, RequestParts, Response, UpstreamError};
 use crate::limits::keep_a_thread;
 use actix::Addr;
 use actix_rt::{Arbiter, ArbiterHandle};
 use futures_util::future::join_all;
-use llm_manager_actors::Live;
+use llm_manager_actors::ActorRef;
 use llm_manager_actors::feeds::Feed;
 use llm_manager_actors::model::Backend;
 use llm_manager_actors::supervisor::{Child, ChildSpec, Supervisor};
-use llm_manager_process::Endpoint;
+use llm_manager_process::BackendAddress;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,8 +27,8 @@ struct Place {
     taken: AtomicBool,
     /// The worker's own, once it runs.
     arbiter: watch::Sender<Option<ArbiterHandle>>,
-    live: Live<Gateway>,
-    load: Load,
+    live: ActorRef<Gateway>,
+    load: GatewayLoad,
 }
 
 /// The Gateways of the HTTP server's workers; cheap to clone.
@@ -41,8 +41,8 @@ impl Gateways {
         let place = || Place {
             taken: AtomicBool::new(false),
             arbiter: watch::Sender::new(None),
-            live: Live::new(),
-            load: Load::default(),
+            live: ActorRef::new(),
+            load: GatewayLoad::default(),
         };
         Self((0..workers.max(1)).map(|_| place()).collect())
     }
@@ -54,7 +54,7 @@ impl Gateways {
 
     /// The supervisor of all of them. Each starts when its worker runs.
     pub fn child_spec(&self, feed: Feed) -> ChildSpec {
-        let (gateways, live) = (self.clone(), Live::new());
+        let (gateways, live) = (self.clone(), ActorRef::new());
         let subtree = Some(live.clone());
         let start = move || {
             let children = (0..gateways.0.len()).map(|index| gateways.child(index)).collect();
@@ -97,7 +97,7 @@ impl Gateways {
     /// Every request that a backend has now.
     pub(crate) async fn in_flight(&self) -> Vec<Arc<InFlight>> {
         let gateways = self.0.iter().filter_map(|place| place.live.addr());
-        let asked = gateways.map(|gateway| async move { gateway.send(WhoIsServed).await });
+        let asked = gateways.map(|gateway| async move { gateway.send(GetInFlight).await });
         // One that has just crashed has none.
         join_all(asked).await.into_iter().flatten().flat_map(|in_hand| in_hand.0).collect()
     }
@@ -114,20 +114,20 @@ fn name_of(index: usize) -> String {
 }
 
 /// The Gateway of this worker, across its restarts.
-pub(crate) struct Worker(Live<Gateway>);
+pub(crate) struct Worker(ActorRef<Gateway>);
 
 impl Worker {
     /// One with a Gateway on this thread, which ends with the child.
     #[cfg(test)]
-    pub(crate) fn alone(load: &Load) -> (Self, Child) {
-        let live = Live::new();
+    pub(crate) fn alone(load: &GatewayLoad) -> (Self, Child) {
+        let live = ActorRef::new();
         let child = Child::start(Gateway::new(load.clone()), &live);
         (Self(live), child)
     }
 
     /// The address of its Gateway.
     #[cfg(test)]
-    pub(crate) fn live(&self) -> &Live<Gateway> {
+    pub(crate) fn live(&self) -> &ActorRef<Gateway> {
         &self.0
     }
 
@@ -168,9 +168,13 @@ impl Worker {
     }
 
     /// Opens a connection for a WebSocket.
-    pub(crate) async fn dial(&self, endpoint: Arc<Endpoint>, told: Arc<InFlight>) -> io::Result<Tunnel> {
+    pub(crate) async fn dial(
+        &self,
+        endpoint: Arc<BackendAddress>,
+        told: Arc<InFlight>,
+    ) -> io::Result<Tunnel> {
         let crashed = |error: &dyn std::fmt::Display| io::Error::other(error.to_string());
         let gateway = self.gateway().await.map_err(|error| crashed(&error))?;
-        gateway.send(Dial { endpoint, told }).await.map_err(|_| crashed(&UpstreamError::Crashed))?
+        gateway.send(OpenTunnel { endpoint, told }).await.map_err(|_| crashed(&UpstreamError::Crashed))?
     }
 }

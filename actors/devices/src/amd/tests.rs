@@ -1,10 +1,10 @@
 use super::*;
-use crate::fake_system::Tree;
+use crate::fake_system::FakeTree;
 
 const CARD: &str = "sys/class/drm/card1/device";
 
-fn discrete() -> Tree {
-    Tree::new(&[
+fn discrete() -> FakeTree {
+    FakeTree::new(&[
         ("sys/class/drm/card1-DP-1/status", "connected"),
         (
             "sys/class/drm/card1/device/uevent",
@@ -104,7 +104,7 @@ fn an_apu_has_what_it_may_borrow_and_no_more_than_the_machine_has_left() {
         3,
         "drm-client-id: 1\ndrm-pdev: 0000:03:00.0\ndrm-memory-vram: 1 MiB\ndrm-memory-gtt: 6 GiB\n",
     );
-    let look = |tree: &Tree| Amd::new(tree.system()).sample().unwrap().remove(0);
+    let look = |tree: &FakeTree| Amd::new(tree.system()).sample().unwrap().remove(0);
     let card = look(&tree);
     assert!(card.unified);
     assert_eq!((card.memory_total_mib, card.memory_used_mib), (Some(97 * 1024), Some(6 * 1024)));
@@ -137,5 +137,5 @@ fn files_that_make_no_sense_are_no_card() {
     let tree = discrete();
     tree.write(&format!("{CARD}/mem_info_vram_total"), "many\n");
     assert!(Amd::new(tree.system()).sample().unwrap().is_empty());
-    assert!(Amd::new(System::at(std::path::Path::new("/nonexistent"))).sample().unwrap().is_empty());
+    assert!(Amd::new(SysRoot::at(std::path::Path::new("/nonexistent"))).sample().unwrap().is_empty());
 }

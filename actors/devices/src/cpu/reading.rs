@@ -1,7 +1,7 @@
 //! What is read of the machine's memory.
 
 /// What one look showed.
-pub(super) struct Reading {
+pub(super) struct CpuReading {
     /// Bytes.
     pub(super) total: u64,
     /// Bytes that a program could have.

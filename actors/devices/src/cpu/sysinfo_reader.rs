@@ -2,7 +2,7 @@
 
 use sysinfo::{Component, Components, MemoryRefreshKind, System};
 
-use super::Reading;
+use super::CpuReading;
 
 /// Sensors that tell the temperature of the processor itself, best first.
 const SENSORS: [&str; 7] = ["tctl", "tdie", "package id 0", "k10temp", "coretemp", "cpu_thermal", "cpu"];
@@ -19,7 +19,7 @@ impl Default for Reader {
 }
 
 impl Reader {
-    pub(super) fn read(&mut self) -> Result<Reading, String> {
+    pub(super) fn read(&mut self) -> Result<CpuReading, String> {
         let first = self.system.cpus().is_empty();
         self.system.refresh_cpu_usage();
         self.system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
@@ -29,7 +29,7 @@ impl Reader {
             sensor.refresh();
             sensor.temperature()
         });
-        Ok(Reading { total, available, load: (!first).then_some(load), temperature })
+        Ok(CpuReading { total, available, load: (!first).then_some(load), temperature })
     }
 }
 

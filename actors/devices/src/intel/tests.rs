@@ -1,10 +1,10 @@
 use super::*;
 use crate::ProcessMemory;
-use crate::fake_system::Tree;
+use crate::fake_system::FakeTree;
 use std::time::Duration;
 
-fn arc(driver: &str) -> Tree {
-    let tree = Tree::new(&[
+fn arc(driver: &str) -> FakeTree {
+    let tree = FakeTree::new(&[
         ("sys/class/drm/card0/device/vendor", "0x8086\n"),
         ("sys/class/drm/card0/device/device", "0xe20b\n"),
         ("sys/class/drm/card0/device/hwmon/hwmon5/temp2_input", "48000\n"),

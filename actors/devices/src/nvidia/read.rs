@@ -8,14 +8,14 @@ use nvml_wrapper::error::NvmlError;
 use nvml_wrapper::struct_wrappers::device::ProcessInfo;
 use nvml_wrapper::{Device, Nvml};
 
-use super::super::system::System;
+use super::super::system::SysRoot;
 use super::super::{ProcessMemory, Sample, mib, mib_up};
 
 /// What the log calls the plugin.
 pub const NAME: &str = "nvidia";
 
 /// What one look at one index showed.
-pub(super) enum Reading {
+pub(super) enum NvmlReading {
     /// A card, or a slice of one.
     Here {
         /// Of the card.
@@ -86,7 +86,7 @@ impl Session {
     }
 
     /// Looks at every card; an error means that NVML as a whole doesn't answer.
-    pub(super) fn read(&mut self) -> Result<Vec<Reading>, NvmlError> {
+    pub(super) fn read(&mut self) -> Result<Vec<NvmlReading>, NvmlError> {
         let count = self.nvml.device_count()?;
         let mut readings = Vec::new();
         for index in 0..count {
@@ -100,7 +100,7 @@ impl Session {
                 Ok(device) => device,
                 Err(error @ (NvmlError::Uninitialized | NvmlError::DriverNotLoaded)) => return Err(error),
                 Err(error) => {
-                    readings.push(Reading::Lost { index, why: why(&error) });
+                    readings.push(NvmlReading::Lost { index, why: why(&error) });
                     continue;
                 }
             };
@@ -118,14 +118,14 @@ impl Session {
                 *kept = Some(identity);
             }
             match lost {
-                Some(error) => readings.push(Reading::Lost { index, why: why(&error) }),
+                Some(error) => readings.push(NvmlReading::Lost { index, why: why(&error) }),
                 None => match slices(&device, &card) {
-                    Some(slices) => readings.extend(slices.into_iter().map(|sample| Reading::Here {
+                    Some(slices) => readings.extend(slices.into_iter().map(|sample| NvmlReading::Here {
                         index,
                         sample,
                         slice: true,
                     })),
-                    None => readings.push(Reading::Here { index, sample: card, slice: false }),
+                    None => readings.push(NvmlReading::Here { index, sample: card, slice: false }),
                 },
             }
         }
@@ -151,7 +151,7 @@ fn identify(device: &Device<'_>, trouble: &mut Trouble) -> Identity {
 fn read_card(device: &Device<'_>, identity: &Identity, trouble: &mut Trouble) -> Sample {
     let (mut total, mut used) = read_memory(device, trouble);
     let unified = total.is_none() && identity.name.as_deref().is_some_and(shares_memory);
-    if unified && let Some((all, left)) = System::default().memory() {
+    if unified && let Some((all, left)) = SysRoot::default().memory() {
         total = Some(mib(all));
         used = Some(mib_up(all.saturating_sub(left)).min(mib(all)));
     }

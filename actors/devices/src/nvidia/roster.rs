@@ -1,7 +1,7 @@
 //! Remembers the cards that were seen, tells those that went and came back, and says so once.
 
 use super::super::Sample;
-use super::read::{NAME, Reading};
+use super::read::{NAME, NvmlReading};
 
 struct Card {
     /// The last good sample; offline once it is gone.
@@ -13,7 +13,7 @@ struct Card {
 }
 
 #[derive(Default)]
-pub(super) struct Roster {
+pub(super) struct CardRoster {
     cards: Vec<Card>,
     /// The first look introduces all cards in one line.
     introduced: bool,
@@ -26,7 +26,7 @@ enum News {
     New(String),
 }
 
-impl Roster {
+impl CardRoster {
     pub(super) const fn is_empty(&self) -> bool {
         self.cards.is_empty()
     }
@@ -54,13 +54,13 @@ impl Roster {
         self.tell(news);
     }
 
-    pub(super) fn update(&mut self, readings: Vec<Reading>) {
+    pub(super) fn update(&mut self, readings: Vec<NvmlReading>) {
         let mut news = Vec::new();
         let mut seen = vec![false; self.cards.len()];
         let mut lost = Vec::new();
         for reading in readings {
             match reading {
-                Reading::Here { index, sample, slice } => {
+                NvmlReading::Here { index, sample, slice } => {
                     let at = self.place(&sample, index, &seen);
                     match at.and_then(|at| Some((at, self.cards.get_mut(at)?))) {
                         Some((at, card)) => {
@@ -82,7 +82,7 @@ impl Roster {
                         }
                     }
                 }
-                Reading::Lost { index, why } => lost.push((index, why)),
+                NvmlReading::Lost { index, why } => lost.push((index, why)),
             }
         }
         for (card, seen) in self.cards.iter_mut().zip(&seen) {

@@ -2,17 +2,17 @@
 
 use super::super::ProcessMemory;
 use super::*;
-use crate::fake::{Card, FakeNvml};
+use crate::fake::{FakeCard, FakeNvml};
 
 const A: &str = "GPU-11111111-2222-3333-4444-555555555555";
 const B: &str = "GPU-aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee";
 
-fn rtx() -> Card {
-    Card::new("NVIDIA GeForce RTX 4060", A, 8188, 1536).process(4242, 1400)
+fn rtx() -> FakeCard {
+    FakeCard::new("NVIDIA GeForce RTX 4060", A, 8188, 1536).process(4242, 1400)
 }
 
-fn v100() -> Card {
-    Card::new("Tesla V100-SXM2-16GB", B, 16384, 12000)
+fn v100() -> FakeCard {
+    FakeCard::new("Tesla V100-SXM2-16GB", B, 16384, 12000)
 }
 
 /// A plugin that tries again at once, on a bus that can't be read.
@@ -62,7 +62,7 @@ fn a_strangers_memory_is_seen_at_the_next_look() {
     fake.write(&[rtx()], "");
     let mut plugin = plugin(&fake);
     plugin.sample().unwrap();
-    fake.write(&[Card::new("NVIDIA GeForce RTX 4060", A, 8188, 8000).process(1, 6400)], "");
+    fake.write(&[FakeCard::new("NVIDIA GeForce RTX 4060", A, 8188, 8000).process(1, 6400)], "");
     assert_eq!(plugin.sample().unwrap()[0].memory_used_mib, Some(8000));
 }
 
@@ -295,7 +295,7 @@ fn a_session_that_ends_is_a_miss_and_begins_anew() {
 #[test]
 fn twins_keep_their_numbers_when_one_goes() {
     let Some(fake) = FakeNvml::build() else { return };
-    let twin = |uuid| Card::new("NVIDIA GeForce RTX 3090", uuid, 24576, 300);
+    let twin = |uuid| FakeCard::new("NVIDIA GeForce RTX 3090", uuid, 24576, 300);
     fake.write(&[twin(A), twin(B)], "");
     let mut plugin = plugin(&fake);
     plugin.sample().unwrap();

@@ -1,6 +1,6 @@
 //! Who uses the cards: the `fdinfo` of open files of `/dev/dri`. Those of other users are seen by root only.
 
-use super::System;
+use super::SysRoot;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
@@ -30,7 +30,7 @@ pub struct Clients {
 
 impl Clients {
     /// Everybody who uses one of the system's cards now.
-    pub fn look(&mut self, system: &System) -> Vec<Client> {
+    pub fn look(&mut self, system: &SysRoot) -> Vec<Client> {
         let now = Instant::now();
         let proc = system.path("proc");
         if self.all_at.is_none_or(|at| now.duration_since(at) >= LOOK_AT_ALL) {

@@ -26,7 +26,7 @@ fn each_container_has_its_state() {
         "srv",
     );
     let roles: Vec<_> = found.containers.iter().map(|one| one.role).collect();
-    assert_eq!(roles, [Role::Init, Role::Beside, Role::Server]);
+    assert_eq!(roles, [ContainerRole::Init, ContainerRole::Beside, ContainerRole::Server]);
     assert_eq!(found.containers[1].before.as_ref().map(|end| end.exit), Some(137));
     let there = PodStage::Runs { node: "n1".to_owned(), address: "10.1.0.7".to_owned() };
     assert_eq!(found.stage(), there);

@@ -17,8 +17,8 @@ fn ours<'a>(command: Option<&'a [String]>, env: &'a [(String, String)]) -> Merge
     }
 }
 
-fn ask(template: &str) -> PodAsk {
-    PodAsk { template: Some(template.to_owned()), ..PodAsk::default() }
+fn ask(template: &str) -> PodRequest {
+    PodRequest { template: Some(template.to_owned()), ..PodRequest::default() }
 }
 
 const TWO: &str = r#"{"metadata":{"labels":{"team":"x"},"annotations":null},"spec":{"nodeSelector":{"a":"b"},"somethingNew":[1],
@@ -27,7 +27,7 @@ const TWO: &str = r#"{"metadata":{"labels":{"team":"x"},"annotations":null},"spe
 
 #[test]
 fn ours_is_merged_into_the_users_own() {
-    let ask = PodAsk { container: Some("srv".to_owned()), ..ask(TWO) };
+    let ask = PodRequest { container: Some("srv".to_owned()), ..ask(TWO) };
     let command = ["s".to_owned(), "--at={host}:{port}".to_owned(), "{model}".to_owned()];
     let env = [("B".to_owned(), "v".to_owned())];
     let pod = pod(&ask, &ours(Some(&command), &env)).unwrap();
@@ -60,7 +60,7 @@ fn ours_is_merged_into_the_users_own() {
 
 #[test]
 fn without_a_template_the_image_is_enough_and_the_key_is_in_the_secret_alone() {
-    let ask = PodAsk { image: Some("i".to_owned()), ..PodAsk::default() };
+    let ask = PodRequest { image: Some("i".to_owned()), ..PodRequest::default() };
     let merged = ours(None, &[]);
     let made = pod(&ask, &merged).unwrap();
     let server = &made["spec"]["containers"][0];
@@ -96,7 +96,7 @@ fn what_can_be_no_template_is_told() {
         let told = check(&ask(template)).unwrap_err();
         assert!(told.contains(words), "{template}: {told}");
     }
-    let other = PodAsk { container: Some("z".to_owned()), ..ask(TWO) };
+    let other = PodRequest { container: Some("z".to_owned()), ..ask(TWO) };
     assert!(check(&other).unwrap_err().contains("no container \"z\""));
     assert_eq!(check(&ask(TWO)), Ok(()));
 }

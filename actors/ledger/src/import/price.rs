@@ -1,6 +1,6 @@
 //! The original's prices: what a request cost there, and whether a plan of ours says the same.
 
-use super::source::{PriceList, Request, Tier};
+use super::source::{ImportedRequest, ImportedTier, PriceList};
 use crate::row::Pricing;
 use llm_manager_policy::pricing::{self, Currency, Plan, Price};
 
@@ -8,7 +8,7 @@ use llm_manager_policy::pricing::{self, Currency, Plan, Price};
 pub(super) const CURRENCY: &str = "CNY";
 
 /// What a model's use costs, in exact prices.
-pub(super) struct Prices {
+pub(super) struct ImportedPrices {
     steps: Vec<Step>,
     is_hourly: bool,
     /// The same as a plan of ours, if there is one.
@@ -27,7 +27,7 @@ struct Step {
     caches: bool,
 }
 
-impl Prices {
+impl ImportedPrices {
     pub(super) fn of(list: &PriceList) -> Self {
         let mut notes = Vec::new();
         let mut prices = Self { steps: Vec::new(), is_hourly: false, plan: None, notes: Vec::new() };
@@ -42,7 +42,7 @@ impl Prices {
             prices.notes = notes;
             return prices;
         }
-        let is_free = |tier: &Tier| {
+        let is_free = |tier: &ImportedTier| {
             [tier.input, tier.output, tier.cache_read, tier.cache_write].iter().all(|price| *price == 0.0)
         };
         // The tier that the original makes by itself: nobody has set a price.
@@ -101,7 +101,7 @@ impl Prices {
     }
 
     /// What the request cost, in the ledger's unit: a price in millionths per million tokens, times tokens.
-    pub(super) fn price(&self, request: &Request) -> (Pricing, Option<i64>) {
+    pub(super) fn price(&self, request: &ImportedRequest) -> (Pricing, Option<i64>) {
         if self.is_hourly {
             return (Pricing::Hourly, None);
         }
@@ -135,7 +135,7 @@ impl Prices {
 }
 
 impl Step {
-    fn of(tier: &Tier, notes: &mut Vec<String>) -> Option<Self> {
+    fn of(tier: &ImportedTier, notes: &mut Vec<String>) -> Option<Self> {
         let lower = |end: Option<i64>| end.filter(|end| *end > 0).unwrap_or(0);
         let upper = |end: Option<i64>| end.filter(|end| *end >= 0).unwrap_or(i64::MAX);
         let input = exact(tier.input, notes)?;

@@ -8,7 +8,7 @@ use diesel::{Connection, QueryableByName, RunQueryDsl, SqliteConnection, sql_que
 use std::path::{Path, PathBuf};
 
 /// A model that has data.
-pub(super) struct Model {
+pub(super) struct ImportedModel {
     /// The original's name of it: its first alias in v2.
     pub(super) name: String,
     /// Its number, or the beginning of its tables' names.
@@ -17,7 +17,7 @@ pub(super) struct Model {
 
 /// One request.
 #[derive(Clone, Copy, Debug, QueryableByName)]
-pub(super) struct Request {
+pub(super) struct ImportedRequest {
     #[diesel(sql_type = sql_types::Double)]
     pub(super) started: f64,
     #[diesel(sql_type = sql_types::Double)]
@@ -34,7 +34,7 @@ pub(super) struct Request {
 
 /// A step of a price list; what has no limit is `None`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, QueryableByName)]
-pub(super) struct Tier {
+pub(super) struct ImportedTier {
     #[diesel(sql_type = sql_types::Nullable<sql_types::BigInt>)]
     pub(super) min_input: Option<i64>,
     #[diesel(sql_type = sql_types::Nullable<sql_types::BigInt>)]
@@ -60,7 +60,7 @@ pub(super) struct Tier {
 pub(super) struct PriceList {
     pub(super) by_tier: bool,
     pub(super) per_hour: f64,
-    pub(super) tiers: Vec<Tier>,
+    pub(super) tiers: Vec<ImportedTier>,
 }
 
 /// The configuration that v3 keeps: settings by their keys, and the models.
@@ -86,12 +86,12 @@ pub struct DefinedModel {
     /// Other names.
     pub aliases: Vec<String>,
     /// Its launch configurations.
-    pub variants: Vec<Variant>,
+    pub variants: Vec<ImportedVariant>,
 }
 
 /// A launch configuration of v3; the last three are JSON.
 #[derive(Clone, Debug, Default)]
-pub struct Variant {
+pub struct ImportedVariant {
     /// Its name.
     pub name: String,
     /// A list of names.
@@ -109,7 +109,7 @@ enum Version {
     Three,
 }
 
-pub(super) struct Source {
+pub(super) struct ImportDatabase {
     conn: SqliteConnection,
     version: Version,
     /// Removed again with it.
@@ -215,7 +215,7 @@ fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-impl Source {
+impl ImportDatabase {
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
         let copy = Copy::of(path)?;
         let (copy, place) = match copy {
@@ -253,7 +253,7 @@ impl Source {
         }
     }
 
-    pub(super) fn models(&mut self) -> Result<Vec<Model>, StoreError> {
+    pub(super) fn models(&mut self) -> Result<Vec<ImportedModel>, StoreError> {
         let sql = match self.version {
             Version::TablesPerModel => {
                 "SELECT safe_name AS id, original_name AS name FROM model_name_mapping m WHERE EXISTS \
@@ -262,11 +262,11 @@ impl Source {
             _ => "SELECT CAST(id AS TEXT) AS id, original_name AS name FROM models ORDER BY models.id",
         };
         let models: Vec<Named> = sql_query(sql).load(&mut self.conn)?;
-        Ok(models.into_iter().map(|model| Model { name: model.name, id: model.id }).collect())
+        Ok(models.into_iter().map(|model| ImportedModel { name: model.name, id: model.id }).collect())
     }
 
     /// A table of a model's, and the condition for its rows.
-    fn rows(&self, model: &Model, table: &str) -> String {
+    fn rows(&self, model: &ImportedModel, table: &str) -> String {
         match self.version {
             Version::TablesPerModel => format!("{} WHERE 1", quoted(&format!("{}_{table}", model.id))),
             // A number from the database itself.
@@ -279,7 +279,7 @@ impl Source {
     }
 
     /// Requests and runs.
-    pub(super) fn counts(&mut self, model: &Model) -> Result<(u64, u64), StoreError> {
+    pub(super) fn counts(&mut self, model: &ImportedModel) -> Result<(u64, u64), StoreError> {
         let mut count = |table: &str| {
             let sql = format!("SELECT CAST(COUNT(*) AS REAL) AS number FROM {}", self.rows(model, table));
             self.number(&sql).map(|count| count.unwrap_or(0.0) as u64)
@@ -288,7 +288,7 @@ impl Source {
     }
 
     /// When its first request or run began.
-    pub(super) fn first(&mut self, model: &Model) -> Result<Option<Micros>, StoreError> {
+    pub(super) fn first(&mut self, model: &ImportedModel) -> Result<Option<Micros>, StoreError> {
         let mut first: Option<f64> = None;
         for table in ["requests", "runtime"] {
             // Rows of early versions have no start.
@@ -305,12 +305,12 @@ impl Source {
     /// Each request, in the order of their ends.
     pub(super) fn requests(
         &mut self,
-        model: &Model,
-        each: &mut dyn FnMut(Request) -> Result<(), StoreError>,
+        model: &ImportedModel,
+        each: &mut dyn FnMut(ImportedRequest) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let sql =
             format!("{REQUEST} FROM {} ORDER BY end_time, start_time, id", self.rows(model, "requests"));
-        let rows = sql_query(sql).load_iter::<Request, DefaultLoadingMode>(&mut self.conn)?;
+        let rows = sql_query(sql).load_iter::<ImportedRequest, DefaultLoadingMode>(&mut self.conn)?;
         for row in rows {
             each(row?)?;
         }
@@ -318,7 +318,7 @@ impl Source {
     }
 
     /// Start and, if it has one, end of each run.
-    pub(super) fn runs(&mut self, model: &Model) -> Result<Vec<(f64, Option<f64>)>, StoreError> {
+    pub(super) fn runs(&mut self, model: &ImportedModel) -> Result<Vec<(f64, Option<f64>)>, StoreError> {
         let sql = format!(
             "SELECT CAST(start_time AS REAL) AS started, CAST(end_time AS REAL) AS ended FROM {} ORDER BY start_time",
             self.rows(model, "runtime")
@@ -327,7 +327,7 @@ impl Source {
         Ok(runs.into_iter().map(|run| (run.started, run.ended)).collect())
     }
 
-    pub(super) fn prices(&mut self, model: &Model) -> Result<PriceList, StoreError> {
+    pub(super) fn prices(&mut self, model: &ImportedModel) -> Result<PriceList, StoreError> {
         let (id, safe) = (&model.id, |table: &str| quoted(&format!("{}_{table}", model.id)));
         let (method, per_hour, tiers) = match self.version {
             Version::TablesPerModel => (
@@ -370,7 +370,7 @@ impl Source {
         };
         let by_tier = self.number(&method)?.is_none_or(|flag| flag != 0.0);
         let per_hour = self.number(&per_hour)?.unwrap_or(0.0);
-        let tiers: Vec<Tier> = sql_query(tiers).load(&mut self.conn)?;
+        let tiers: Vec<ImportedTier> = sql_query(tiers).load(&mut self.conn)?;
         Ok(PriceList { by_tier, per_hour, tiers })
     }
 
@@ -396,7 +396,7 @@ impl Source {
                  WHERE model_id = {id} ORDER BY ord, id"
             ))
             .load(&mut self.conn)?;
-            let variant = |scheme: Scheme| Variant {
+            let variant = |scheme: Scheme| ImportedVariant {
                 name: scheme.name,
                 required_devices: scheme.required_devices,
                 memory_mb: scheme.memory_mb,

@@ -1,11 +1,12 @@
 //! The way from one database into another, and the way back to a copy.
 
 use crate::testing::{
-    MARCH, Place, SECOND, assert_rollups_are_sums_of_rows, events, everything, everywhere, opened, pause,
-    raw, row,
+    MARCH, SECOND, TestDatabase, assert_rollups_are_sums_of_rows, events, everything, everywhere, opened,
+    pause, raw, row,
 };
 use crate::{
-    Event, Hold, KeySource, Location, OpenError, RequestRow, RunRow, Writer, backup, copy, open, restore,
+    FolderLock, KeySource, LedgerEvent, Location, OpenError, RequestRow, RunRow, Writer, backup, copy, open,
+    restore,
 };
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,7 +32,7 @@ fn filled(location: &Location) -> Writer {
         bill_loading: true,
         ..RunRow::default()
     };
-    writer.write(&[Event::Run(Box::new(run))], false).unwrap();
+    writer.write(&[LedgerEvent::Run(Box::new(run))], false).unwrap();
     writer
 }
 
@@ -72,7 +73,7 @@ fn assert_same(one: &Location, other: &Location) {
 #[test]
 fn a_ledger_goes_into_the_other_database_and_back() {
     everywhere(|target| {
-        let (source, back) = (Place::sqlite(), Place::sqlite());
+        let (source, back) = (TestDatabase::sqlite(), TestDatabase::sqlite());
         drop(filled(&source.location));
         let copied = copy(&source.location, &target.location).unwrap();
         assert_eq!((copied.requests, copied.runs), (2500, 1));
@@ -98,7 +99,7 @@ fn a_ledger_goes_into_the_other_database_and_back() {
 fn what_is_written_meanwhile_is_in_the_copy_as_a_whole_or_not_at_all() {
     everywhere(|source| {
         let mut writer = filled(&source.location);
-        let (stop, copies) = (AtomicBool::new(false), [Place::sqlite(), Place::sqlite()]);
+        let (stop, copies) = (AtomicBool::new(false), [TestDatabase::sqlite(), TestDatabase::sqlite()]);
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let keys = KeySource::new();
@@ -139,7 +140,7 @@ fn what_is_written_meanwhile_is_in_the_copy_as_a_whole_or_not_at_all() {
 
 #[test]
 fn a_backup_under_load_is_one_moment_of_the_ledger() {
-    let place = Place::sqlite();
+    let place = TestDatabase::sqlite();
     let mut writer = filled(&place.location);
     let stop = AtomicBool::new(false);
     let files: Vec<_> = (0..6).map(|nth| place.dir.path().join(format!("copy-{nth}.db"))).collect();
@@ -186,14 +187,14 @@ fn a_backup_under_load_is_one_moment_of_the_ledger() {
     assert!(backup(&place.location, &file(&place)).unwrap_err().to_string().contains("is there already"));
 }
 
-fn file(place: &Place) -> std::path::PathBuf {
+fn file(place: &TestDatabase) -> std::path::PathBuf {
     let Location::File(path) = &place.location else { panic!("it is a file") };
     path.clone()
 }
 
 #[test]
 fn a_copy_becomes_the_ledger_again_and_the_former_one_is_kept() {
-    let place = Place::sqlite();
+    let place = TestDatabase::sqlite();
     let ledger = file(&place);
     let folder = ledger.parent().unwrap();
     let copied = folder.join("copy.db");
@@ -220,7 +221,7 @@ fn a_copy_becomes_the_ledger_again_and_the_former_one_is_kept() {
 
 #[test]
 fn what_is_no_copy_of_a_ledger_changes_nothing() {
-    let place = Place::sqlite();
+    let place = TestDatabase::sqlite();
     drop(filled(&place.location));
     let ledger = file(&place);
     let folder = ledger.parent().unwrap();
@@ -249,7 +250,7 @@ fn what_is_no_copy_of_a_ledger_changes_nothing() {
         matches!(&error, OpenError::Newer { .. }) && error.to_string().contains("llm-manager restore"),
         "{error}"
     );
-    let hold = Hold::take(folder).unwrap();
+    let hold = FolderLock::take(folder).unwrap();
     assert!(matches!(restore(folder, &ledger, &other), Err(OpenError::Taken { .. })));
     drop(hold);
 }

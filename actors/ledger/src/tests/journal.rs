@@ -1,7 +1,7 @@
 //! A file that was put in the place of a ledger whose manager was killed: it gets no journal but its own.
 
 use crate::testing::{MARCH, SECOND, raw, row};
-use crate::{Company, Event, Eye, KeySource, Location, StoreError, Writer, backup, open};
+use crate::{Company, KeySource, LedgerEvent, LedgerFileHandle, Location, StoreError, Writer, backup, open};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ fn begun(location: &Location) -> Writer {
 fn write(writer: &mut Writer, from: i64, count: i64) {
     let keys = KeySource::new();
     let rows =
-        (from..from + count).map(|nth| Event::Request(Box::new(row(&keys, "m", MARCH + nth * SECOND))));
+        (from..from + count).map(|nth| LedgerEvent::Request(Box::new(row(&keys, "m", MARCH + nth * SECOND))));
     writer.write(&rows.collect::<Vec<_>>(), false).unwrap();
 }
 
@@ -108,12 +108,12 @@ fn a_journal_whose_file_is_gone_is_kept() {
 fn watched(location: &Location) -> Writer {
     let Location::File(path) = location else { unreachable!() };
     open(location, "test", MARCH).unwrap();
-    Writer::open_held(location, Some(&Arc::new(Eye::new(path.clone()))), Company::Alone).unwrap()
+    Writer::open_held(location, Some(&Arc::new(LedgerFileHandle::new(path.clone()))), Company::Alone).unwrap()
 }
 
 fn one_more(writer: &mut Writer, nth: i64) -> Result<(), StoreError> {
     let row = row(&KeySource::new(), "m", MARCH + nth * SECOND);
-    writer.write(&[Event::Request(Box::new(row))], false).map(drop)
+    writer.write(&[LedgerEvent::Request(Box::new(row))], false).map(drop)
 }
 
 #[test]

@@ -13,7 +13,7 @@ fn hourly(price: u64) -> Plan {
 }
 
 fn sweep(writer: &mut Writer) {
-    while writer.sweep().unwrap() == Step::More {}
+    while writer.sweep().unwrap() == JobProgress::More {}
 }
 
 #[test]
@@ -27,7 +27,7 @@ fn a_deleted_model_is_gone_and_may_come_again() {
             writer.write(&events(chunk), false).unwrap();
         }
         let run = RunRow { id: 1, model: name("a"), ended_us: Some(MARCH), ..RunRow::default() };
-        writer.write(&[Event::Run(Box::new(run))], false).unwrap();
+        writer.write(&[LedgerEvent::Run(Box::new(run))], false).unwrap();
         writer.set_plan(&name("a"), Some(&hourly(1)), MARCH, MARCH, PlanSource::Api).unwrap();
         let deleted = writer.delete_model("a", false, MARCH).unwrap();
         assert_eq!(deleted.rows, 2500);
@@ -130,7 +130,7 @@ fn old_rows_go_and_their_sums_stay() {
         };
         let before = (day(1), day(8));
         let mut steps = 0;
-        while writer.retain(MARCH + 5 * DAY + HOUR).unwrap() == Step::More {
+        while writer.retain(MARCH + 5 * DAY + HOUR).unwrap() == JobProgress::More {
             steps += 1;
         }
         assert!(steps >= 5);
@@ -165,7 +165,7 @@ fn old_rows_go_and_their_sums_stay() {
 
 #[test]
 fn space_is_given_back_in_small_steps() {
-    let place = Place::sqlite();
+    let place = TestDatabase::sqlite();
     let (_, mut writer) = opened(&place.location);
     let keys = KeySource::new();
     for batch in 0..60 {
@@ -178,7 +178,7 @@ fn space_is_given_back_in_small_steps() {
     writer.delete_model("m", false, MARCH).unwrap();
     sweep(&mut writer);
     let mut steps = 0;
-    while writer.vacuum().unwrap() == Step::More {
+    while writer.vacuum().unwrap() == JobProgress::More {
         steps += 1;
     }
     assert!(steps > 2, "{steps}");
@@ -188,7 +188,7 @@ fn space_is_given_back_in_small_steps() {
 
 #[test]
 fn a_backup_of_a_live_ledger_is_whole() {
-    let place = Place::sqlite();
+    let place = TestDatabase::sqlite();
     let (_, mut writer) = opened(&place.location);
     let keys = KeySource::new();
     let write = |writer: &mut Writer, batch: i64| {
@@ -237,7 +237,7 @@ fn senders_go_with_the_last_of_their_rows() {
         assert_eq!(senders(), ["curl", "python"]);
         // One of them is seen for longer than the other.
         writer.write(&events(&[by("curl", "m", MARCH + 30 * DAY)]), false).unwrap();
-        while writer.retain(MARCH + 20 * DAY).unwrap() == Step::More {}
+        while writer.retain(MARCH + 20 * DAY).unwrap() == JobProgress::More {}
         assert_eq!(senders(), ["curl"]);
         // It comes again, and is told apart from the one that stayed.
         let again = [by("python", "m", MARCH + 31 * DAY), by("curl", "m", MARCH + 31 * DAY)];
@@ -266,27 +266,27 @@ fn rows_of_a_clock_that_was_behind_stay_as_long_as_others() {
     everywhere(|place| {
         let (_, mut writer) = opened(&place.location);
         let keys = KeySource::new();
-        let count = |place: &Place, table: &str| {
+        let count = |place: &TestDatabase, table: &str| {
             raw(&place.location).number(&format!("SELECT COUNT(*) AS number FROM {table}")).unwrap()
         };
         writer.trust_clock(MARCH).unwrap();
-        let beat = Beat { wall_us: MARCH, ..Beat::default() };
+        let beat = Heartbeat { wall_us: MARCH, ..Heartbeat::default() };
         writer.heartbeat(&beat).unwrap();
         let rows =
             |times: &[i64]| events(&times.iter().map(|ended| row(&keys, "m", *ended)).collect::<Vec<_>>());
         writer.write(&rows(&[MARCH, MARCH + SECOND]), false).unwrap();
         writer.write(&rows(&[MARCH - 9000 * DAY, MARCH - 8999 * DAY]), false).unwrap();
         writer.write(&rows(&[MARCH + 2 * SECOND]), false).unwrap();
-        while writer.retain(MARCH).unwrap() == Step::More {}
+        while writer.retain(MARCH).unwrap() == JobProgress::More {}
         assert_eq!(count(place, "requests"), 5, "nothing is so old");
         assert!(count(place, "senders") > 0);
         // So much time has passed, whatever the clock says.
-        while writer.retain(MARCH + DAY).unwrap() == Step::More {}
+        while writer.retain(MARCH + DAY).unwrap() == JobProgress::More {}
         assert_eq!((count(place, "requests"), count(place, "senders")), (0, 0));
         writer.write(&rows(&[MARCH - 9000 * DAY]), false).unwrap();
         // A person says that the clock is right.
         writer.trust_clock(MARCH).unwrap();
-        while writer.retain(MARCH).unwrap() == Step::More {}
+        while writer.retain(MARCH).unwrap() == JobProgress::More {}
         assert_eq!(count(place, "requests"), 0);
     });
 }

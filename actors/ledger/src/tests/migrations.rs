@@ -3,11 +3,12 @@
 use crate::db::Db;
 use crate::migrate::SQLITE;
 use crate::testing::{
-    DAY, HOUR, MARCH, Place, assert_rollups_are_sums_of_rows, block_on, events, everything, everywhere,
-    made_id, opened, raw, row, unkeyed,
+    DAY, HOUR, MARCH, TestDatabase, assert_rollups_are_sums_of_rows, block_on, events, everything,
+    everywhere, made_id, opened, raw, row, unkeyed,
 };
 use crate::{
-    Beat, Event, KeySource, Outcome, PageQuery, PlanSource, Pricing, RequestRow, RowKey, RunRow, UsageSource,
+    Heartbeat, KeySource, LedgerEvent, Outcome, PageQuery, PlanSource, Pricing, RequestRow, RowKey, RunRow,
+    UsageSource,
 };
 use diesel_migrations::MigrationHarness;
 use llm_manager_policy::pricing::{Currency, Plan, Tier};
@@ -213,7 +214,7 @@ fn no_row_is_lost_from_any_version_to_this_one() {
                     ended_us: Some(MARCH + HOUR),
                     ..RunRow::default()
                 };
-                writer.write(&[Event::Run(Box::new(run))], false).unwrap();
+                writer.write(&[LedgerEvent::Run(Box::new(run))], false).unwrap();
                 let tiers = vec![Tier { max_input: Some(1000), ..Tier::default() }, Tier::default()];
                 let plan =
                     Plan::Tiered { currency: Currency::new("CNY").unwrap(), cache_pricing: false, tiers };
@@ -293,7 +294,7 @@ fn rows_of_an_older_ledger_are_as_they_were() {
             let (_, mut writer) = opened(&place.location);
             writer.write(&events(&rows), false).unwrap();
             writer.trust_clock(MARCH).unwrap();
-            writer.heartbeat(&Beat { wall_us: MARCH, ..Beat::default() }).unwrap();
+            writer.heartbeat(&Heartbeat { wall_us: MARCH, ..Heartbeat::default() }).unwrap();
             writer.write(&events(std::slice::from_ref(&late)), false).unwrap();
         }
         let told = |db: &mut Db| {
@@ -337,7 +338,7 @@ fn rows_of_an_older_ledger_are_as_they_were() {
 
 #[test]
 fn an_empty_file_becomes_a_ledger() {
-    let place = Place::sqlite();
+    let place = TestDatabase::sqlite();
     fs::write(place.file(), b"").unwrap();
     let (opening, _) = opened(&place.location);
     assert_eq!(everything(&opening).total.requests, 0);

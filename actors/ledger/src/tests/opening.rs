@@ -3,7 +3,7 @@
 use super::migrations::layout;
 use crate::db::Db;
 use crate::migrate::SQLITE;
-use crate::testing::{MARCH, Place, events, everywhere, opened, raw, row};
+use crate::testing::{MARCH, TestDatabase, events, everywhere, opened, raw, row};
 use crate::{KeySource, Location, OpenError, open};
 use diesel_migrations::MigrationHarness;
 use std::fs;
@@ -30,12 +30,12 @@ fn a_newer_ledger_is_refused_and_left_alone() {
 
 #[test]
 fn an_older_ledger_is_copied_before_it_is_migrated() {
-    let place = Place::sqlite();
+    let place = TestDatabase::sqlite();
     let (_, mut writer) = opened(&place.location);
     let keys = KeySource::new();
     writer.write(&events(&[row(&keys, "m", MARCH)]), false).unwrap();
     let now = layout(&mut raw(&place.location));
-    let older = |place: &Place| match &mut raw(&place.location) {
+    let older = |place: &TestDatabase| match &mut raw(&place.location) {
         Db::Sqlite(conn) => conn.revert_last_migration(SQLITE).unwrap().to_string(),
         #[cfg(feature = "postgres")]
         Db::Postgres(_) => unreachable!(),
@@ -66,7 +66,7 @@ fn an_older_ledger_is_copied_before_it_is_migrated() {
 
 #[test]
 fn a_damaged_file_is_refused_and_not_touched() {
-    let place = Place::sqlite();
+    let place = TestDatabase::sqlite();
     let (opening, mut writer) = opened(&place.location);
     let keys = KeySource::new();
     let rows: Vec<_> = (0..3000).map(|n| row(&keys, "m", MARCH + n)).collect();
@@ -105,7 +105,7 @@ fn a_damaged_file_is_refused_and_not_touched() {
 
 #[test]
 fn another_programs_database_is_refused() {
-    let place = Place::sqlite();
+    let place = TestDatabase::sqlite();
     {
         let mut db = raw(&place.location);
         db.run("CREATE TABLE bookmarks (url TEXT)").unwrap();

@@ -78,7 +78,7 @@ fn filters_find_exactly_what_fits() {
         for (id, model) in [(0, "a"), (1, "b")] {
             let (started_us, heartbeat_us) = (MARCH - SECOND, MARCH + 300 * SECOND);
             let run = RunRow { id, model: model.into(), started_us, heartbeat_us, ..RunRow::default() };
-            writer.write(&[Event::Run(Box::new(run))], false).unwrap();
+            writer.write(&[LedgerEvent::Run(Box::new(run))], false).unwrap();
         }
         writer.write(&events(&rows), false).unwrap();
         let base = || PageQuery { limit: 50, ..PageQuery::default() };
@@ -142,7 +142,7 @@ fn filters_find_exactly_what_fits() {
 /// What there is none of is not looked for in all rows: SQLite says how it goes about it.
 #[test]
 fn an_index_leads_to_what_is_rare() {
-    let place = Place::sqlite();
+    let place = TestDatabase::sqlite();
     let (_, mut writer) = opened(&place.location);
     let keys = KeySource::new();
     let rows: Vec<_> = (0..2000_i64).map(|n| row(&keys, "a", MARCH + n * SECOND)).collect();

@@ -14,10 +14,10 @@ fn plan(parked_per_hour: u64) -> Plan {
 }
 
 /// Ready at once, for four hours.
-fn run(id: i64, parked: &[(i64, Option<i64>)]) -> Event {
+fn run(id: i64, parked: &[(i64, Option<i64>)]) -> LedgerEvent {
     let parking =
         |(from, to): &(i64, Option<i64>)| Parking { from_us: MARCH + from, to_us: to.map(|to| MARCH + to) };
-    Event::Run(Box::new(RunRow {
+    LedgerEvent::Run(Box::new(RunRow {
         id,
         model: name("m"),
         variant: name("gpu"),
@@ -30,10 +30,10 @@ fn run(id: i64, parked: &[(i64, Option<i64>)]) -> Event {
     }))
 }
 
-fn request(keys: &KeySource, key: &str, ended: i64, lasted: i64) -> Event {
+fn request(keys: &KeySource, key: &str, ended: i64, lasted: i64) -> LedgerEvent {
     let labels = Labels { api_key: key.into(), ..labels("m") };
     let mine = row(keys, "m", MARCH + ended);
-    Event::Request(Box::new(RequestRow {
+    LedgerEvent::Request(Box::new(RequestRow {
         labels: labels.into(),
         started_us: MARCH + ended - lasted,
         duration_us: lasted,
@@ -107,7 +107,7 @@ fn a_run_that_ended_asleep_slept_until_its_end() {
         assert_eq!(plans[0].plan, Some(plan(0)));
         // What is deleted with a model goes whole.
         writer.delete_model("m", false, MARCH + DAY).unwrap();
-        while writer.sweep().unwrap() == Step::More {}
+        while writer.sweep().unwrap() == JobProgress::More {}
         assert_eq!(block_on(opening.reader.run(1)).unwrap(), None);
     });
 }

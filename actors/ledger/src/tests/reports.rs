@@ -235,7 +235,7 @@ fn reports_are_split_and_filtered() {
 
 #[test]
 fn quantiles_are_exact_for_few_and_near_for_many() {
-    let place = Place::sqlite();
+    let place = TestDatabase::sqlite();
     let (opening, mut writer) = opened(&place.location);
     let keys = KeySource::new();
     let mut rows: Vec<_> = (1..=1000_i64)
@@ -292,7 +292,7 @@ fn hours_of_runs_are_paid_and_add_up() {
             .unwrap();
         let run = |id, started, ready: Option<i64>, ended: Option<i64>, bill_loading| {
             let last = ended.or(ready).unwrap_or(started);
-            Event::Run(Box::new(RunRow {
+            LedgerEvent::Run(Box::new(RunRow {
                 id,
                 model: name("m"),
                 variant: name("gpu"),

@@ -6,8 +6,13 @@ use jiff::civil::date;
 use jiff::tz::TimeZone;
 use llm_manager_policy::pricing::{Currency, Plan, Price};
 
-fn run(id: i64, model: &str, (started, ready, ended): (i64, i64, i64), energy: Option<(i64, i64)>) -> Event {
-    Event::Run(Box::new(RunRow {
+fn run(
+    id: i64,
+    model: &str,
+    (started, ready, ended): (i64, i64, i64),
+    energy: Option<(i64, i64)>,
+) -> LedgerEvent {
+    LedgerEvent::Run(Box::new(RunRow {
         id,
         model: name(model),
         variant: name("gpu"),
@@ -28,10 +33,10 @@ fn hourly(per_hour: u64) -> Plan {
     }
 }
 
-fn request(keys: &KeySource, (model, key): (&str, &str), ended: i64, lasted: i64, run: i64) -> Event {
+fn request(keys: &KeySource, (model, key): (&str, &str), ended: i64, lasted: i64, run: i64) -> LedgerEvent {
     let labels = Labels { api_key: key.into(), ..labels(model) };
     let mine = row(keys, model, ended);
-    Event::Request(Box::new(RequestRow {
+    LedgerEvent::Request(Box::new(RequestRow {
         labels: labels.into(),
         started_us: ended - lasted,
         duration_us: lasted,
@@ -121,7 +126,7 @@ fn a_month_whose_rows_are_gone_is_shared_by_sums_and_still_adds_up() {
         writer.write(&events, false).unwrap();
         let before = march(&opening);
         assert_adds_up(&opening, &before);
-        while writer.retain(MARCH + 5 * DAY).unwrap() == Step::More {}
+        while writer.retain(MARCH + 5 * DAY).unwrap() == JobProgress::More {}
         let after = march(&opening);
         assert_eq!(after.by_sums_until, Some(MARCH + 5 * DAY));
         assert_adds_up(&opening, &after);
@@ -143,12 +148,12 @@ proptest::proptest! {
         gone in proptest::option::of(0_i64..800),
         price in 1_u64..9_999_999,
     ) {
-        let place = Place::sqlite();
+        let place = TestDatabase::sqlite();
         let (opening, mut writer) = opened(&place.location);
         writer.set_plan(&name("m"), Some(&hourly(price)), MARCH - 9 * DAY, MARCH - 9 * DAY, PlanSource::Config).unwrap();
         let keys = KeySource::new();
         let begins: Vec<i64> = runs.iter().map(|(hour, ..)| MARCH + hour * HOUR + 12_345).collect();
-        let mut events: Vec<Event> = runs.iter().zip(1..).map(|((hour, load, life, energy), id)| {
+        let mut events: Vec<LedgerEvent> = runs.iter().zip(1..).map(|((hour, load, life, energy), id)| {
             let start = MARCH + hour * HOUR + 12_345;
             run(id, "m", (start, start + load * SECOND + 7, start + (load + life) * SECOND + 11), Some((*energy, energy / 3)))
         }).collect();
@@ -159,7 +164,7 @@ proptest::proptest! {
         }
         writer.write(&events, false).unwrap();
         if let Some(hours) = gone {
-            while writer.retain(MARCH + hours * HOUR + 55).unwrap() == Step::More {}
+            while writer.retain(MARCH + hours * HOUR + 55).unwrap() == JobProgress::More {}
         }
         assert_adds_up(&opening, &march(&opening));
     }

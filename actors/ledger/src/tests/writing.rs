@@ -15,7 +15,7 @@ fn what_is_written_is_read() {
         let (opening, mut writer) = opened(&place.location);
         let keys = KeySource::new();
         let full = RequestRow {
-            tokens: Tokens {
+            tokens: TokenCounts {
                 input: Some(1),
                 cached: Some(2),
                 cache_write: Some(3),
@@ -36,7 +36,7 @@ fn what_is_written_is_read() {
         let empty = RequestRow {
             first_byte_us: None,
             status: 0,
-            tokens: Tokens::default(),
+            tokens: TokenCounts::default(),
             usage_source: UsageSource::None,
             ..row(&keys, "b", MARCH)
         };
@@ -56,7 +56,11 @@ fn a_batch_of_any_size_is_written_row_by_row() {
         let (opening, mut writer) = opened(&place.location);
         let keys = KeySource::new();
         let differ = |n: i64| RequestRow {
-            tokens: Tokens { input: Some(n), output: (n % 3 > 0).then_some(2 * n), ..Tokens::default() },
+            tokens: TokenCounts {
+                input: Some(n),
+                output: (n % 3 > 0).then_some(2 * n),
+                ..TokenCounts::default()
+            },
             error: (n % 7 == 0).then(|| format!("error {n}")),
             run_id: (n % 5 == 0).then_some(n),
             replayed: n % 2 == 0,
@@ -185,7 +189,7 @@ fn a_row_that_is_refused_is_found_at_fault() {
         };
         raw(&place.location).run(trigger).unwrap();
         let bad = RequestRow { error: Some("bad".into()), ..row(&keys, "m", MARCH) };
-        let [bad, good] = [bad, row(&keys, "m", MARCH)].map(|row| Event::Request(Box::new(row)));
+        let [bad, good] = [bad, row(&keys, "m", MARCH)].map(|row| LedgerEvent::Request(Box::new(row)));
         writer.write(std::slice::from_ref(&bad), true).unwrap_err();
         assert_eq!((writer.is_fault_of(&bad), writer.is_fault_of(&good)), (Ok(true), Ok(false)));
         // Nothing stays of the trial.
@@ -308,10 +312,10 @@ fn news_of_a_run_add_up_in_any_order() {
     };
     let news = [started, ready, ended.clone()];
     for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0], [2, 0, 1]] {
-        let place = Place::sqlite();
+        let place = TestDatabase::sqlite();
         let (opening, mut writer) = opened(&place.location);
         for at in order {
-            writer.write(&[Event::Run(Box::new(news[at].clone()))], false).unwrap();
+            writer.write(&[LedgerEvent::Run(Box::new(news[at].clone()))], false).unwrap();
         }
         let runs = block_on(opening.reader.runs_of("m", 10)).unwrap();
         assert_eq!(runs.iter().map(|view| &view.run).collect::<Vec<_>>(), [&ended], "{order:?}");
@@ -332,10 +336,10 @@ fn runs_that_a_lost_manager_left_end_with_its_last_heartbeat() {
                 ended_us,
                 ..RunRow::default()
             };
-            Event::Run(Box::new(row))
+            LedgerEvent::Run(Box::new(row))
         };
         writer.write(&[run(1, None), run(2, Some(MARCH + 3)), run(3, None)], false).unwrap();
-        let beat = |alive| Beat {
+        let beat = |alive| Heartbeat {
             program_run: opening.program_run,
             alive_us: alive,
             runs: vec![(1, alive), (2, alive)],
@@ -396,7 +400,7 @@ fn any_row() -> impl Strategy<Value = RequestRow> {
             queue_us: times.1 / 3,
             first_byte_us: times.2.then_some(times.1 / 2),
             outcome: outcome(ended),
-            tokens: Tokens { input, cached, cache_write, output, reasoning },
+            tokens: TokenCounts { input, cached, cache_write, output, reasoning },
             usage_source: [UsageSource::Backend, UsageSource::Estimated, UsageSource::None]
                 [usize::from(source % 3)],
             cost,
@@ -463,7 +467,7 @@ proptest! {
         rename in (0_u8..3, 0_u8..4),
         cutoff_day in 0_i64..5,
     ) {
-        let place = Place::sqlite();
+        let place = TestDatabase::sqlite();
         let (opening, mut writer) = opened(&place.location);
         let keys = KeySource::new();
         let mut rows = rows;
@@ -487,7 +491,7 @@ proptest! {
             rows.retain(|row| *row.labels.model != *model);
             // Out of the reports at once, gone from the tables when it is swept.
             prop_assert_eq!(everything(&opening).total.requests, rows.len() as i64);
-            while writer.sweep().unwrap() == super::super::Step::More {}
+            while writer.sweep().unwrap() == super::super::JobProgress::More {}
             assert_rollups_are_sums_of_rows(&place.location);
         }
         let (old, new) = (format!("model-{}", rename.0), format!("model-{}", rename.1));
@@ -512,7 +516,7 @@ proptest! {
         let cost: i64 = rows.iter().filter_map(|row| row.cost).sum();
         prop_assert_eq!(before.cost.get("CNY").map_or(0, |money| money.units()), u128::from(cost.cast_unsigned()));
         let cutoff = MARCH + cutoff_day * DAY + 5 * HOUR;
-        while writer.retain(cutoff).unwrap() == super::super::Step::More {}
+        while writer.retain(cutoff).unwrap() == super::super::JobProgress::More {}
         prop_assert_eq!(everything(&opening).total, before);
         assert_models_are_sums_of_facets(&place.location);
         let left = raw(&place.location).number("SELECT COUNT(*) AS number FROM requests").unwrap();

@@ -1,11 +1,11 @@
 //! Nodes: what a cluster has and who uses it, for those who look and ask. Which job runs where is the cluster's business.
 
-use super::Ask;
+use super::SlurmRequest;
 use std::fmt;
 
 /// A node, as the cluster tells of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Node {
+pub struct ClusterNode {
     pub name: String,
     /// The partitions that it is in.
     pub partitions: Vec<String>,
@@ -64,7 +64,7 @@ pub struct NodeJob {
 
 /// Whether jobs can begin on a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Health {
+pub enum NodeHealth {
     /// They can, as far as there is room.
     Up,
     /// They can't: an administrator wants it so, or its own check. Those that run go on.
@@ -73,9 +73,9 @@ pub enum Health {
     Down,
 }
 
-impl Node {
+impl ClusterNode {
     /// Whether jobs can begin there.
-    pub fn health(&self) -> Health {
+    pub fn health(&self) -> NodeHealth {
         let has = |words: &[&str]| self.state.iter().any(|word| words.contains(&word.trim_end_matches('*')));
         let silent = self.state.iter().any(|word| word.ends_with('*'));
         if silent
@@ -90,11 +90,11 @@ impl Node {
                 "unknown",
             ])
         {
-            Health::Down
+            NodeHealth::Down
         } else if has(&["drain", "drained", "draining", "maint", "reboot", "reboot_issued"]) {
-            Health::Drained
+            NodeHealth::Drained
         } else {
-            Health::Up
+            NodeHealth::Up
         }
     }
 
@@ -204,16 +204,17 @@ fn unfold(entry: &str, before: String, names: &mut Vec<String>) {
 }
 
 /// What the cluster has of what a variant asks for, in a sentence.
-pub fn outlook(ask: &Ask, nodes: &[Node]) -> String {
+pub fn outlook(ask: &SlurmRequest, nodes: &[ClusterNode]) -> String {
     let wanted = ask.gres.as_deref().and_then(|text| parse_gres(text).into_iter().next());
-    let within = |node: &&Node| ask.partition.as_ref().is_none_or(|wanted| node.partitions.contains(wanted));
+    let within =
+        |node: &&ClusterNode| ask.partition.as_ref().is_none_or(|wanted| node.partitions.contains(wanted));
     let matches = |gres: &&Gres| {
         wanted.as_ref().is_some_and(|(name, kind, _)| {
             gres.name == *name && kind.as_ref().is_none_or(|kind| gres.kind.as_ref() == Some(kind))
         })
     };
     // Of cards, or where none are wanted, of CPUs.
-    let amounts = |node: &Node| match wanted {
+    let amounts = |node: &ClusterNode| match wanted {
         None => (node.cpus, node.cpus_used),
         Some(_) => {
             node.gres.iter().filter(matches).fold((0, 0), |sum, gres| (sum.0 + gres.count, sum.1 + gres.used))
@@ -230,7 +231,7 @@ pub fn outlook(ask: &Ask, nodes: &[Node]) -> String {
         if has == 0 {
             continue;
         }
-        if node.health() != Health::Up {
+        if node.health() != NodeHealth::Up {
             let reason = node.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
             away.push(format!("{} is {}{reason}", node.name, node.state_text()));
             continue;
@@ -263,8 +264,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn node(name: &str, state: &[&str], total: &str, used: &str) -> Node {
-        Node {
+    fn node(name: &str, state: &[&str], total: &str, used: &str) -> ClusterNode {
+        ClusterNode {
             name: name.to_owned(),
             partitions: vec!["gpu".to_owned()],
             state: state.iter().map(|word| (*word).to_owned()).collect(),
@@ -310,10 +311,10 @@ mod tests {
 
     #[test]
     fn the_outlook_names_what_is_free_and_what_is_away() {
-        let ask = |partition: Option<&str>, gres: Option<&str>| Ask {
+        let ask = |partition: Option<&str>, gres: Option<&str>| SlurmRequest {
             partition: partition.map(str::to_owned),
             gres: gres.map(str::to_owned),
-            ..Ask::default()
+            ..SlurmRequest::default()
         };
         let nodes = [
             node("n1", &["mixed", "drain"], "gpu:v100:2", "gpu:v100:1"),
@@ -354,9 +355,12 @@ mod tests {
     #[test]
     fn a_silent_node_is_down_and_one_that_is_kept_from_jobs_is_drained() {
         let health = |state: &[&str]| node("n", state, "", "").health();
-        assert_eq!((health(&["idle"]), health(&["mixed", "planned"])), (Health::Up, Health::Up));
-        assert_eq!((health(&["idle*"]), health(&["powered_down"])), (Health::Down, Health::Down));
-        assert_eq!((health(&["idle", "drain"]), health(&["reboot"])), (Health::Drained, Health::Drained));
+        assert_eq!((health(&["idle"]), health(&["mixed", "planned"])), (NodeHealth::Up, NodeHealth::Up));
+        assert_eq!((health(&["idle*"]), health(&["powered_down"])), (NodeHealth::Down, NodeHealth::Down));
+        assert_eq!(
+            (health(&["idle", "drain"]), health(&["reboot"])),
+            (NodeHealth::Drained, NodeHealth::Drained)
+        );
     }
 
     proptest! {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::ending::{JobEnd, JobFate};
-use super::pod_words::{PodWait, Said, container_waits_for, unscheduled};
+use super::pod_wait_reasons::{PodMessage, PodWait, container_waits_for, unscheduled};
 
 /// `status.phase`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum PodPhase {
 
 /// What a container is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
+pub enum ContainerRole {
     /// It runs before the others.
     Init,
     /// The model's server.
@@ -36,7 +36,7 @@ pub enum Role {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ContainerEnd {
     /// `Completed`, `Error`, `OOMKilled`, `StartError`, ...
-    pub said: Said,
+    pub said: PodMessage,
     /// Its exit code; above 128 mostly a signal.
     pub exit: i32,
 }
@@ -45,7 +45,7 @@ pub struct ContainerEnd {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ContainerState {
     /// It hasn't begun.
-    Waiting(Said),
+    Waiting(PodMessage),
     /// It runs.
     Running,
     /// It has ended.
@@ -58,7 +58,7 @@ pub struct Container {
     /// Its name in the Pod.
     pub name: String,
     /// What it is for.
-    pub role: Role,
+    pub role: ContainerRole,
     /// Where it stands.
     pub state: ContainerState,
     /// How it ended before it was started once more.
@@ -72,7 +72,7 @@ pub struct PodFacts {
     /// Where it stands.
     pub phase: PodPhase,
     /// Why the whole of it stands there: `Evicted`, for example.
-    pub said: Said,
+    pub said: PodMessage,
     /// Its node, once it has one.
     pub node: Option<String>,
     /// Its address, once it has one.
@@ -82,9 +82,9 @@ pub struct PodFacts {
     /// When it has begun, as its node says, and for how long it may run (`activeDeadlineSeconds`): seconds of the Unix time, and seconds.
     pub term: Option<(i64, i64)>,
     /// Why it isn't scheduled, if the scheduler has said so.
-    pub unscheduled: Option<Said>,
+    pub unscheduled: Option<PodMessage>,
     /// Why somebody takes it away (the condition `DisruptionTarget`).
-    pub disruption: Option<Said>,
+    pub disruption: Option<PodMessage>,
     /// Its containers, the init containers first.
     pub containers: Vec<Container>,
 }
@@ -111,7 +111,7 @@ impl PodFacts {
         if matches!(self.phase, PodPhase::Succeeded | PodPhase::Failed) {
             return PodStage::Over;
         }
-        let server = self.of(Role::Server);
+        let server = self.of(ContainerRole::Server);
         match server.map(|server| &server.state) {
             Some(ContainerState::Ended(_)) => return PodStage::Over,
             Some(ContainerState::Running) => {
@@ -132,7 +132,7 @@ impl PodFacts {
         Some(Duration::from_secs(u64::try_from(left).unwrap_or_default()))
     }
 
-    fn of(&self, role: Role) -> Option<&Container> {
+    fn of(&self, role: ContainerRole) -> Option<&Container> {
         self.containers.iter().find(|container| container.role == role)
     }
 
@@ -145,7 +145,8 @@ impl PodFacts {
             ContainerState::Waiting(said) => Some((container, said)),
             _ => None,
         });
-        let dull = |said: &Said| matches!(said.reason.as_str(), "" | "ContainerCreating" | "PodInitializing");
+        let dull =
+            |said: &PodMessage| matches!(said.reason.as_str(), "" | "ContainerCreating" | "PodInitializing");
         let (mut first, mut told) = (None, None);
         for (container, said) in waits {
             if !dull(said) {
@@ -154,7 +155,7 @@ impl PodFacts {
             first.get_or_insert((container, said));
         }
         let Some((container, said)) = told.or(first) else {
-            return container_waits_for("server", &Said::default());
+            return container_waits_for("server", &PodMessage::default());
         };
         let mut wait = container_waits_for(&format!("`{}`", container.name), said);
         if let (Some(before), "CrashLoopBackOff") = (&container.before, said.reason.as_str()) {
@@ -187,7 +188,7 @@ impl PodFacts {
     }
 
     fn fate(&self, gone: bool) -> (JobFate, String) {
-        let because = |said: &Said| match said.message.trim().trim_end_matches('.') {
+        let because = |said: &PodMessage| match said.message.trim().trim_end_matches('.') {
             "" => String::new(),
             message => format!(": {message}"),
         };
@@ -220,7 +221,7 @@ impl PodFacts {
             }
             _ => {}
         }
-        let ended = |role: Role| {
+        let ended = |role: ContainerRole| {
             self.containers.iter().filter(move |container| container.role == role).find_map(|container| {
                 match &container.state {
                     ContainerState::Ended(end) => Some((container, end)),
@@ -232,7 +233,7 @@ impl PodFacts {
             let by = "`kubectl delete`, `kubectl drain`, an administrator";
             (JobFate::CancelledByOthers, format!("was deleted, and not by this manager ({by})"))
         };
-        match ended(Role::Server) {
+        match ended(ContainerRole::Server) {
             // With whatever code it ended: that it was told to end is why.
             Some((_, end)) if self.is_going && end.said.reason != OUT_OF_MEMORY => return deleted(),
             Some((_, end)) => return of_server(end),
@@ -243,7 +244,8 @@ impl PodFacts {
             _ => None,
         });
         if let Some((container, end)) = failed.filter(|_| self.phase == PodPhase::Failed) {
-            let what = if container.role == Role::Init { "its init container" } else { "its container" };
+            let what =
+                if container.role == ContainerRole::Init { "its init container" } else { "its container" };
             return (JobFate::Failed, format!("failed: {what} `{}`: {}", container.name, exit_words(end)));
         }
         match self.phase {
@@ -258,7 +260,7 @@ impl PodFacts {
 
     /// The cluster's own reasons: they count more than how the server died of them.
     fn taken_away(&self) -> Option<(JobFate, String)> {
-        let because = |said: &Said| match said.message.trim().trim_end_matches('.') {
+        let because = |said: &PodMessage| match said.message.trim().trim_end_matches('.') {
             "" => String::new(),
             message => format!(": {message}"),
         };

@@ -3,8 +3,8 @@
 //! Whatever goes wrong here ends in a stop, and for those who wait in a start: nobody is refused who would not have been
 //! refused by a model that is stopped when it is idle. None of it counts as a failure of the backend.
 
-use super::moves::{broken, go, idle_timer, next_life_or_rest, stay, stop_process};
-use super::words::{Effect, Event, Limits, Phase, Refusal, State, Step, StopCause, Urgency, View};
+use super::transitions::{broken, go, idle_timer, next_life_or_rest, stay, stop_process};
+use super::types::{Effect, Event, Limits, Phase, Refusal, State, Step, StopCause, StopUrgency, View};
 
 pub(super) fn parking(state: &State, cause: StopCause, event: Event, view: &View, limits: &Limits) -> Step {
     match event {
@@ -14,7 +14,7 @@ pub(super) fn parking(state: &State, cause: StopCause, event: Event, view: &View
         // Who has asked it to go meanwhile is answered at last.
         Event::ParkRefused { .. } => serve_again(state, view, limits, vec![Effect::RefuseEviction]),
         Event::ParkFailed { .. } | Event::Deadline => {
-            stop_process(state, cause, Urgency::Now, view, limits, Vec::new())
+            stop_process(state, cause, StopUrgency::Now, view, limits, Vec::new())
         }
         event => end(state, event, view, limits, Vec::new()),
     }
@@ -25,10 +25,10 @@ pub(super) fn parked(state: &State, event: Event, view: &View, limits: &Limits) 
         Event::Acquire if view.waiting == 0 => stay(state, []),
         Event::Acquire | Event::Start => wake(state, view, limits, Vec::new()),
         Event::Evict | Event::Yield => {
-            stop_process(state, StopCause::Evicted, Urgency::Now, view, limits, Vec::new())
+            stop_process(state, StopCause::Evicted, StopUrgency::Now, view, limits, Vec::new())
         }
         Event::Deadline if state.phase.due().is_some() => {
-            stop_process(state, StopCause::Idle, Urgency::Now, view, limits, Vec::new())
+            stop_process(state, StopCause::Idle, StopUrgency::Now, view, limits, Vec::new())
         }
         event => end(state, event, view, limits, Vec::new()),
     }
@@ -55,13 +55,13 @@ pub(super) fn waking(state: &State, granted: bool, event: Event, view: &View, li
         Event::Abandoned if !granted && view.waiting == 0 => rest(state, view, limits, take_back),
         // It may be in the way of one that came before it: whoever waits gets a cold start then.
         Event::Evict | Event::Yield if !granted => {
-            stop_process(state, StopCause::Evicted, Urgency::Now, view, limits, take_back)
+            stop_process(state, StopCause::Evicted, StopUrgency::Now, view, limits, take_back)
         }
         // Somebody waits for it.
         Event::Evict | Event::Yield => stay(state, [Effect::RefuseEviction]),
         Event::Woken { .. } if granted => serve_again(state, view, limits, Vec::new()),
         Event::WakeFailed { .. } | Event::Deadline => {
-            stop_process(state, StopCause::Lost, Urgency::Now, view, limits, take_back)
+            stop_process(state, StopCause::Lost, StopUrgency::Now, view, limits, take_back)
         }
         event => end(state, event, view, limits, take_back),
     }
@@ -76,7 +76,7 @@ fn end(state: &State, event: Event, view: &View, limits: &Limits, mut effects: V
         }
         // A fresh one is wanted, and this one is not.
         Event::Restart | Event::Renew => {
-            stop_process(state, StopCause::Restart, Urgency::Now, view, limits, effects)
+            stop_process(state, StopCause::Restart, StopUrgency::Now, view, limits, effects)
         }
         Event::Broken { .. } => broken(state, StopCause::Lost, view, limits, effects),
         Event::Gone { .. } => next_life_or_rest(state, view, limits, effects),

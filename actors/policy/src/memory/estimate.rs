@@ -13,7 +13,7 @@ pub struct Cards(pub Vec<Option<u64>>);
 
 /// Where memory is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
+pub enum MemoryLocation {
     /// The card with this number among the variant's.
     Card(usize),
     /// RAM.
@@ -22,7 +22,7 @@ pub enum Place {
 
 /// What memory is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum MemoryPurpose {
     /// Weights of the model.
     Weights,
     /// Keys and values of the tokens in the context.
@@ -43,29 +43,29 @@ pub enum Kind {
     Prompts,
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for MemoryPurpose {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         to.write_str(match self {
-            Kind::Weights => "weights",
-            Kind::Cache => "KV cache",
-            Kind::State => "recurrent state",
-            Kind::Compute => "compute buffers",
-            Kind::Projector => "projector",
-            Kind::Draft => "draft model",
-            Kind::Pool => "KV cache and buffers",
-            Kind::Process => "driver and process (a guess)",
-            Kind::Prompts => "kept prompts, at most",
+            MemoryPurpose::Weights => "weights",
+            MemoryPurpose::Cache => "KV cache",
+            MemoryPurpose::State => "recurrent state",
+            MemoryPurpose::Compute => "compute buffers",
+            MemoryPurpose::Projector => "projector",
+            MemoryPurpose::Draft => "draft model",
+            MemoryPurpose::Pool => "KV cache and buffers",
+            MemoryPurpose::Process => "driver and process (a guess)",
+            MemoryPurpose::Prompts => "kept prompts, at most",
         })
     }
 }
 
 /// One line of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Part {
+pub struct EstimateLine {
     /// Where.
-    pub place: Place,
+    pub place: MemoryLocation,
     /// What for.
-    pub kind: Kind,
+    pub kind: MemoryPurpose,
     /// How much.
     pub bytes: u64,
 }
@@ -76,24 +76,24 @@ pub struct Estimate {
     /// What was found: architecture, context, slots.
     pub model: String,
     /// Line by line; nothing twice.
-    pub parts: Vec<Part>,
+    pub parts: Vec<EstimateLine>,
     /// What isn't counted, and why.
     pub notes: Vec<String>,
 }
 
 impl Estimate {
-    pub(super) fn add(&mut self, place: Place, kind: Kind, bytes: u64) {
+    pub(super) fn add(&mut self, place: MemoryLocation, kind: MemoryPurpose, bytes: u64) {
         if bytes == 0 {
             return;
         }
         match self.parts.iter_mut().find(|part| part.place == place && part.kind == kind) {
             Some(part) => part.bytes = part.bytes.saturating_add(bytes),
-            None => self.parts.push(Part { place, kind, bytes }),
+            None => self.parts.push(EstimateLine { place, kind, bytes }),
         }
     }
 
     /// MiB at that place.
-    pub fn mib(&self, place: Place) -> u64 {
+    pub fn mib(&self, place: MemoryLocation) -> u64 {
         let there = self.parts.iter().filter(|part| part.place == place);
         there.fold(0_u64, |sum, part| sum.saturating_add(part.bytes)).div_ceil(MIB)
     }
@@ -102,7 +102,7 @@ impl Estimate {
 impl Estimate {
     /// MiB of prompts that may be kept.
     pub fn kept_prompts(&self) -> u64 {
-        let kept = self.parts.iter().filter(|part| part.kind == Kind::Prompts);
+        let kept = self.parts.iter().filter(|part| part.kind == MemoryPurpose::Prompts);
         kept.fold(0_u64, |sum, part| sum.saturating_add(part.bytes)) / MIB
     }
 }
@@ -127,13 +127,13 @@ pub fn shares(estimate: &Estimate, required: &[Requirement], ram: Option<u64>) -
     let mut shares = BTreeMap::new();
     for requirement in required {
         let mib = if is_host(requirement) {
-            let (all, kept) = (estimate.mib(Place::Host), estimate.kept_prompts());
+            let (all, kept) = (estimate.mib(MemoryLocation::Host), estimate.kept_prompts());
             let limit = ram.map_or(u64::MAX, |ram| ram / 100 * PROMPTS_UP_TO_PERCENT);
             all.min(limit.max(all.saturating_sub(kept)))
         } else {
             let first = card;
             card += cards_of(requirement);
-            (first..card).map(|at| estimate.mib(Place::Card(at))).max().unwrap_or(0)
+            (first..card).map(|at| estimate.mib(MemoryLocation::Card(at))).max().unwrap_or(0)
         };
         shares.insert(requirement.text().to_string(), mib);
     }

@@ -1,7 +1,7 @@
 //! llama.cpp's server: what its flags make of a model.
 
 use super::cache::CacheType;
-use super::estimate::{Cards, Estimate, Kind, MIB, Place};
+use super::estimate::{Cards, Estimate, MIB, MemoryLocation, MemoryPurpose};
 use super::facts::{Facts, Layer};
 
 /// The driver's context on a card that runs a backend. A guess: none of it is in any header.
@@ -81,7 +81,7 @@ impl Default for Llama {
 
 /// A draft model beside it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Draft {
+pub struct DraftModel {
     /// Its header.
     pub facts: Facts,
     /// `-ctkd`
@@ -94,17 +94,17 @@ pub struct Draft {
 
 /// All that is loaded.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Loaded {
+pub struct LoadedWeights {
     /// The model.
     pub facts: Facts,
     /// Bytes of the projector.
     pub projector: u64,
     /// The draft model.
-    pub draft: Option<Draft>,
+    pub draft: Option<DraftModel>,
 }
 
 /// What the server is going to use.
-pub fn estimate(loaded: &Loaded, flags: &Llama, cards: &Cards) -> Estimate {
+pub fn estimate(loaded: &LoadedWeights, flags: &Llama, cards: &Cards) -> Estimate {
     let asked = flags.context.filter(|context| *context > 0);
     let context = asked.unwrap_or(loaded.facts.context);
     let full = with_context(loaded, flags, cards, context);
@@ -131,7 +131,9 @@ pub fn estimate(loaded: &Loaded, flags: &Llama, cards: &Cards) -> Estimate {
 
 fn fits(estimate: &Estimate, cards: &Cards) -> bool {
     let has_room = |(at, total): (usize, &Option<u64>)| {
-        total.is_none_or(|total| estimate.mib(Place::Card(at)).saturating_add(FIT_MARGIN_MIB) <= total)
+        total.is_none_or(|total| {
+            estimate.mib(MemoryLocation::Card(at)).saturating_add(FIT_MARGIN_MIB) <= total
+        })
     };
     cards.0.iter().enumerate().all(has_room)
 }
@@ -171,7 +173,7 @@ fn pad(cells: u64) -> u64 {
     cells.div_ceil(STEP).saturating_mul(STEP)
 }
 
-fn with_context(loaded: &Loaded, flags: &Llama, cards: &Cards, context: u64) -> Estimate {
+fn with_context(loaded: &LoadedWeights, flags: &Llama, cards: &Cards, context: u64) -> Estimate {
     let facts = &loaded.facts;
     let layout = Layout::of(facts, flags, context);
     let keeps = facts.layers.iter().any(|layer| layer.keys > 0);
@@ -189,21 +191,21 @@ fn with_context(loaded: &Loaded, flags: &Llama, cards: &Cards, context: u64) -> 
     let places = Places::of(facts, flags, flags.gpu_layers, cards);
     add_model(&mut estimate, facts, &layout, &places, (flags.keys, flags.values), flags, None);
     let first = places.first_card();
-    let projector = if flags.projector_in_ram { Place::Host } else { first };
-    estimate.add(projector, Kind::Projector, loaded.projector);
+    let projector = if flags.projector_in_ram { MemoryLocation::Host } else { first };
+    estimate.add(projector, MemoryPurpose::Projector, loaded.projector);
     if let Some(draft) = &loaded.draft {
         let layout = Layout::of(&draft.facts, flags, context);
         let places = Places::of(&draft.facts, flags, draft.gpu_layers, cards);
         let types = (draft.keys, draft.values);
-        add_model(&mut estimate, &draft.facts, &layout, &places, types, flags, Some(Kind::Draft));
+        add_model(&mut estimate, &draft.facts, &layout, &places, types, flags, Some(MemoryPurpose::Draft));
     }
     for card in places.used() {
-        estimate.add(card, Kind::Process, CARD_CONTEXT);
+        estimate.add(card, MemoryPurpose::Process, CARD_CONTEXT);
     }
-    estimate.add(Place::Host, Kind::Process, PROCESS);
+    estimate.add(MemoryLocation::Host, MemoryPurpose::Process, PROCESS);
     if keeps {
         match flags.kept_prompts {
-            Some(mib) => estimate.add(Place::Host, Kind::Prompts, mib.saturating_mul(MIB)),
+            Some(mib) => estimate.add(MemoryLocation::Host, MemoryPurpose::Prompts, mib.saturating_mul(MIB)),
             None => estimate
                 .notes
                 .push("--cache-ram -1: the server keeps prompts in RAM without a limit".to_owned()),
@@ -220,36 +222,40 @@ fn add_model(
     places: &Places,
     (keys, values): (CacheType, CacheType),
     flags: &Llama,
-    all_as: Option<Kind>,
+    all_as: Option<MemoryPurpose>,
 ) {
-    let kind = |kind: Kind| all_as.unwrap_or(kind);
+    let kind = |kind: MemoryPurpose| all_as.unwrap_or(kind);
     let mut state = 0;
     for (at, layer) in facts.layers.iter().enumerate() {
         let place = places.layer(at);
-        let experts = if (at as u64) < flags.cpu_experts { Place::Host } else { place };
-        estimate.add(place, kind(Kind::Weights), layer.dense);
-        estimate.add(experts, kind(Kind::Weights), layer.experts);
-        let kept = if flags.cache_on_card { place } else { Place::Host };
-        estimate.add(kept, kind(Kind::Cache), layout.cache(layer, keys, values));
-        estimate.add(kept, kind(Kind::State), layer.state.saturating_mul(layout.slots));
+        let experts = if (at as u64) < flags.cpu_experts { MemoryLocation::Host } else { place };
+        estimate.add(place, kind(MemoryPurpose::Weights), layer.dense);
+        estimate.add(experts, kind(MemoryPurpose::Weights), layer.experts);
+        let kept = if flags.cache_on_card { place } else { MemoryLocation::Host };
+        estimate.add(kept, kind(MemoryPurpose::Cache), layout.cache(layer, keys, values));
+        estimate.add(kept, kind(MemoryPurpose::State), layer.state.saturating_mul(layout.slots));
         state = layer.state.max(state);
     }
-    estimate.add(Place::Host, kind(Kind::Weights), facts.input);
+    estimate.add(MemoryLocation::Host, kind(MemoryPurpose::Weights), facts.input);
     let output = places.layer(facts.layers.len());
-    estimate.add(output, kind(Kind::Weights), facts.output);
-    if facts.is_tied && output != Place::Host {
-        estimate.add(output, kind(Kind::Weights), facts.input);
+    estimate.add(output, kind(MemoryPurpose::Weights), facts.output);
+    if facts.is_tied && output != MemoryLocation::Host {
+        estimate.add(output, kind(MemoryPurpose::Weights), facts.input);
     }
     let compute = compute(facts, layout, flags).saturating_add(state.saturating_mul(layout.slots));
-    let used: Vec<Place> = places.used().collect();
+    let used: Vec<MemoryLocation> = places.used().collect();
     if used.is_empty() || places.has_layers_in_ram {
-        estimate.add(Place::Host, kind(Kind::Compute), compute);
+        estimate.add(MemoryLocation::Host, kind(MemoryPurpose::Compute), compute);
     } else {
         let handed = layout.batch.saturating_mul(facts.embedding).saturating_mul(8);
-        estimate.add(Place::Host, kind(Kind::Compute), handed.saturating_add(mask(facts, layout)));
+        estimate.add(
+            MemoryLocation::Host,
+            kind(MemoryPurpose::Compute),
+            handed.saturating_add(mask(facts, layout)),
+        );
     }
     for card in used {
-        estimate.add(card, kind(Kind::Compute), compute);
+        estimate.add(card, kind(MemoryPurpose::Compute), compute);
     }
 }
 
@@ -306,23 +312,23 @@ impl Places {
         Self { first_on_card: all - on_cards, on_cards, ends, has_layers_in_ram: on_cards < all }
     }
 
-    fn layer(&self, at: usize) -> Place {
-        let Some(behind) = at.checked_sub(self.first_on_card) else { return Place::Host };
+    fn layer(&self, at: usize) -> MemoryLocation {
+        let Some(behind) = at.checked_sub(self.first_on_card) else { return MemoryLocation::Host };
         let part = behind as f64 / self.on_cards as f64;
         let found = self.ends.iter().find(|(_, end)| *end > part).or(self.ends.last());
-        found.map_or(Place::Host, |(card, _)| Place::Card(*card))
+        found.map_or(MemoryLocation::Host, |(card, _)| MemoryLocation::Card(*card))
     }
 
-    fn first_card(&self) -> Place {
-        self.used().next().unwrap_or(Place::Host)
+    fn first_card(&self) -> MemoryLocation {
+        self.used().next().unwrap_or(MemoryLocation::Host)
     }
 
     /// Cards that have a layer.
-    fn used(&self) -> impl Iterator<Item = Place> {
-        let mut used: Vec<Place> =
+    fn used(&self) -> impl Iterator<Item = MemoryLocation> {
+        let mut used: Vec<MemoryLocation> =
             (self.first_on_card..self.first_on_card + self.on_cards).map(|at| self.layer(at)).collect();
         used.dedup();
-        used.into_iter().filter(|place| *place != Place::Host)
+        used.into_iter().filter(|place| *place != MemoryLocation::Host)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Servers that take a fixed share of each card and fill it: vLLM and SGLang.
 
-use super::estimate::{Cards, Estimate, Kind, MIB, Place};
+use super::estimate::{Cards, Estimate, MIB, MemoryLocation, MemoryPurpose};
 
 /// The flags that matter.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,12 +31,12 @@ pub fn estimate(weights: Option<u64>, flags: &Served, cards: &Cards) -> Estimate
         if at as u64 >= count {
             break;
         }
-        let card = Place::Card(at);
-        estimate.add(card, Kind::Weights, each.unwrap_or(0));
+        let card = MemoryLocation::Card(at);
+        estimate.add(card, MemoryPurpose::Weights, each.unwrap_or(0));
         // The share of the card is taken, whatever the model weighs.
         let taken = total.map(|mib| (mib.saturating_mul(MIB) as f64 * flags.share.clamp(0.0, 1.0)) as u64);
         match (flags.cache, taken) {
-            (Some(cache), _) => estimate.add(card, Kind::Pool, cache.saturating_add(1024 * MIB)),
+            (Some(cache), _) => estimate.add(card, MemoryPurpose::Pool, cache.saturating_add(1024 * MIB)),
             (None, Some(taken)) => {
                 if each.is_some_and(|each| each > taken) {
                     estimate.notes.push(format!(
@@ -45,7 +45,7 @@ pub fn estimate(weights: Option<u64>, flags: &Served, cards: &Cards) -> Estimate
                         flags.share, at + 1, flags.name, flags.flag
                     ));
                 }
-                estimate.add(card, Kind::Pool, taken.saturating_sub(each.unwrap_or(0)));
+                estimate.add(card, MemoryPurpose::Pool, taken.saturating_sub(each.unwrap_or(0)));
             }
             (None, None) => estimate.notes.push(format!(
                 "the size of card {} isn't known, so what {} = {} takes of it isn't, either",
@@ -55,7 +55,11 @@ pub fn estimate(weights: Option<u64>, flags: &Served, cards: &Cards) -> Estimate
             )),
         }
     }
-    estimate.add(Place::Host, Kind::Weights, flags.in_ram.min(weights.unwrap_or(flags.in_ram)));
-    estimate.add(Place::Host, Kind::Process, PROCESS);
+    estimate.add(
+        MemoryLocation::Host,
+        MemoryPurpose::Weights,
+        flags.in_ram.min(weights.unwrap_or(flags.in_ram)),
+    );
+    estimate.add(MemoryLocation::Host, MemoryPurpose::Process, PROCESS);
     estimate
 }

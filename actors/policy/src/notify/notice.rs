@@ -2,7 +2,7 @@
 
 /// What has happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
+pub enum NoticeKind {
     /// A model failed three times in a row, or its actor was given up.
     ModelFailed,
     /// A key has used 80 % of its budget.
@@ -21,7 +21,7 @@ pub enum Kind {
     Test,
 }
 
-impl Kind {
+impl NoticeKind {
     /// Those that an outlet can be told of; a test is told to the one that is tested.
     pub const ALL: [Self; 7] = [
         Self::ModelFailed,
@@ -71,7 +71,7 @@ impl Kind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
     /// What has happened.
-    pub kind: Kind,
+    pub kind: NoticeKind,
     /// To what: a model, a key, a device, a file.
     pub subject: String,
     /// In a few words.

@@ -1,6 +1,6 @@
 //! What waits for whom, and what becomes of it: `step`.
 
-use super::notice::{Kind, Notice};
+use super::notice::{Notice, NoticeKind};
 use crate::lifecycle::Moment;
 use crate::restart::backoff;
 use std::collections::{BTreeMap, VecDeque};
@@ -19,7 +19,7 @@ pub const CAUSES: usize = 4096;
 const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 
 /// Why word goes out: what happened, and to what.
-type Cause = (Kind, String);
+type Cause = (NoticeKind, String);
 
 /// Now, by both clocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,11 +32,11 @@ pub struct At {
 
 /// An outlet as the configuration has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub struct OutletConfig {
     /// Its name; no two have the same.
     pub name: String,
     /// What it is told.
-    pub kinds: Vec<Kind>,
+    pub kinds: Vec<NoticeKind>,
     /// It is written otherwise than before: what it was last refused for may be mended.
     pub changed: bool,
 }
@@ -56,7 +56,7 @@ pub struct Delivery {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outlet {
     pub name: String,
-    kinds: Vec<Kind>,
+    kinds: Vec<NoticeKind>,
     /// The oldest first.
     waiting: VecDeque<Delivery>,
     /// The first of them is under way.
@@ -114,12 +114,12 @@ impl State {
     }
 
     /// What was told and how long ago, for a successor.
-    pub fn told(&self, now: Moment) -> impl Iterator<Item = (Kind, &str, Duration)> {
+    pub fn told(&self, now: Moment) -> impl Iterator<Item = (NoticeKind, &str, Duration)> {
         self.told.iter().map(move |((kind, subject), at)| (*kind, subject.as_str(), now.saturating_sub(*at)))
     }
 
     /// A predecessor has told this so long ago. `now` is at least an [`HOUR`].
-    pub fn remember(&mut self, kind: Kind, subject: String, ago: Duration, now: Moment) {
+    pub fn remember(&mut self, kind: NoticeKind, subject: String, ago: Duration, now: Moment) {
         if ago < HOUR && self.told.len() < CAUSES {
             self.told.insert((kind, subject), now.saturating_sub(ago));
         }
@@ -130,7 +130,7 @@ impl State {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// The outlets of the configuration. Those that keep their name keep what waits for them.
-    Configured(Vec<Wanted>),
+    Configured(Vec<OutletConfig>),
     /// Something happened.
     Happened(Notice),
     /// A delivery has arrived.
@@ -149,7 +149,7 @@ pub enum Event {
         /// In words, without secrets.
         why: String,
         /// Whether the same may be tried again.
-        again: Again,
+        again: Retry,
     },
     /// Somebody wants to know whether word gets there.
     Test {
@@ -169,7 +169,7 @@ pub enum Event {
 
 /// Whether what has failed may be tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Again {
+pub enum Retry {
     /// After a pause, which the server may have named.
     Later(Option<Duration>),
     /// The same would fail again: a form that the server doesn't take.
@@ -202,7 +202,7 @@ pub enum Effect {
         /// Where; `None`: nowhere.
         outlet: Option<String>,
         notice: Arc<Notice>,
-        why: Why,
+        why: DropReason,
     },
     /// Send `Due` then, instead of any earlier order.
     ArmTimer(Moment),
@@ -212,7 +212,7 @@ pub enum Effect {
 
 /// Why a notice is left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
+pub enum DropReason {
     /// [`WAITING`] wait already.
     Full,
     /// It could not be sent in [`OLDEST`].
@@ -243,12 +243,12 @@ pub fn step(mut state: State, event: Event, now: At) -> (State, Vec<Effect>) {
                 outlet.sending = false;
                 outlet.last_error = Some(why);
                 match again {
-                    Again::Later(asked) => {
+                    Retry::Later(asked) => {
                         outlet.failures = outlet.failures.saturating_add(1);
                         let asked = asked.unwrap_or_default().min(LONGEST_PAUSE);
                         outlet.due = at.saturating_add(backoff(outlet.failures).max(asked));
                     }
-                    Again::Never => outlet.leave_out_first(Why::Refused, &mut effects),
+                    Retry::Never => outlet.leave_out_first(DropReason::Refused, &mut effects),
                 }
             }
         }
@@ -286,7 +286,7 @@ pub fn step(mut state: State, event: Event, now: At) -> (State, Vec<Effect>) {
 }
 
 impl State {
-    fn configure(&mut self, wanted: Vec<Wanted>, effects: &mut Vec<Effect>) {
+    fn configure(&mut self, wanted: Vec<OutletConfig>, effects: &mut Vec<Effect>) {
         let mut before = std::mem::take(&mut self.outlets);
         for one in wanted {
             let known = before.iter().position(|outlet| outlet.name == one.name);
@@ -300,7 +300,7 @@ impl State {
         }
         for mut outlet in before {
             while !outlet.waiting.is_empty() {
-                outlet.leave_out_first(Why::Gone, effects);
+                outlet.leave_out_first(DropReason::Gone, effects);
             }
         }
     }
@@ -325,7 +325,7 @@ impl State {
     fn tell(&mut self, cause: Cause, notice: Notice, now: At, effects: &mut Vec<Effect>) {
         let notice = Arc::new(notice);
         if self.told.len() >= CAUSES {
-            effects.push(Effect::LeaveOut { outlet: None, notice, why: Why::TooMany });
+            effects.push(Effect::LeaveOut { outlet: None, notice, why: DropReason::TooMany });
             return;
         }
         self.told.insert(cause, now.steady);
@@ -336,7 +336,7 @@ impl State {
                 if let Some(old) = outlet.waiting.remove(oldest) {
                     outlet.left_out += 1;
                     let (outlet, notice) = (Some(outlet.name.clone()), old.notice);
-                    effects.push(Effect::LeaveOut { outlet, notice, why: Why::Full });
+                    effects.push(Effect::LeaveOut { outlet, notice, why: DropReason::Full });
                 }
             }
             self.last_serial += 1;
@@ -361,7 +361,7 @@ impl State {
     fn pump(&mut self, now: Moment, effects: &mut Vec<Effect>) {
         for outlet in self.outlets.iter_mut().filter(|outlet| !outlet.sending) {
             while outlet.waiting.front().is_some_and(|first| now.saturating_sub(first.at.steady) >= OLDEST) {
-                outlet.leave_out_first(Why::TooOld, effects);
+                outlet.leave_out_first(DropReason::TooOld, effects);
             }
             if let Some(first) = outlet.waiting.front().filter(|_| outlet.due <= now) {
                 outlet.sending = true;
@@ -394,7 +394,7 @@ impl Outlet {
         self.last_error = None;
     }
 
-    fn leave_out_first(&mut self, why: Why, effects: &mut Vec<Effect>) {
+    fn leave_out_first(&mut self, why: DropReason, effects: &mut Vec<Effect>) {
         if let Some(first) = self.waiting.pop_front() {
             self.sending = false;
             self.left_out += 1;

@@ -1,6 +1,6 @@
 //! What of all that is seen is worth a word: the difference between two looks.
 
-use super::notice::{Kind, Notice};
+use super::notice::{Notice, NoticeKind};
 use std::collections::BTreeMap;
 
 /// Failures in a row after which a model counts as failed for good.
@@ -13,9 +13,9 @@ const DAY: i64 = 24 * 60 * 60;
 
 /// What is seen at one look. What couldn't be looked at is `None`, and changes nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
+pub struct Observations {
     /// All models.
-    pub models: Vec<Model>,
+    pub models: Vec<ModelObservation>,
     /// All devices: id, name, whether it is online.
     pub devices: Vec<(String, String, bool)>,
     /// Keys with a budget.
@@ -28,7 +28,7 @@ pub struct Seen {
 
 /// A model at one look.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Model {
+pub struct ModelObservation {
     pub name: String,
     /// It is `failed`.
     pub failed: bool,
@@ -85,7 +85,7 @@ struct Used {
 }
 
 /// What is new since the last look.
-pub fn look(mut memory: Memory, seen: &Seen) -> (Memory, Vec<Notice>) {
+pub fn look(mut memory: Memory, seen: &Observations) -> (Memory, Vec<Notice>) {
     let mut notices = Vec::new();
     memory.models(&seen.models, &mut notices);
     memory.devices(&seen.devices, &mut notices);
@@ -103,7 +103,7 @@ pub fn look(mut memory: Memory, seen: &Seen) -> (Memory, Vec<Notice>) {
 }
 
 impl Memory {
-    fn models(&mut self, models: &[Model], notices: &mut Vec<Notice>) {
+    fn models(&mut self, models: &[ModelObservation], notices: &mut Vec<Notice>) {
         let mut failures = BTreeMap::new();
         for model in models {
             let given_up = model.failed && model.failures == 0;
@@ -170,7 +170,7 @@ fn level(budget: &Budget, refused: bool) -> u8 {
     }
 }
 
-fn model_failed(model: &Model, given_up: bool) -> Notice {
+fn model_failed(model: &ModelObservation, given_up: bool) -> Notice {
     let name = &model.name;
     let error = if model.error.is_empty() { "no reason is known" } else { &model.error };
     let text = if given_up {
@@ -178,16 +178,21 @@ fn model_failed(model: &Model, given_up: bool) -> Notice {
     } else {
         format!("It failed {} times in a row. The last time: {error}", model.failures)
     };
-    Notice { kind: Kind::ModelFailed, subject: name.clone(), title: format!("Model {name} failed"), text }
+    Notice {
+        kind: NoticeKind::ModelFailed,
+        subject: name.clone(),
+        title: format!("Model {name} failed"),
+        text,
+    }
 }
 
 fn device(name: &str, online: bool) -> Notice {
     let (kind, title, text) = if online {
-        (Kind::DeviceBack, format!("Device {name} is back"), "Models may use it again.")
+        (NoticeKind::DeviceBack, format!("Device {name} is back"), "Models may use it again.")
     } else {
         let text =
             "It doesn't respond any more. Models that need it can't be started, and those on it may fail.";
-        (Kind::DeviceGone, format!("Device {name} is gone"), text)
+        (NoticeKind::DeviceGone, format!("Device {name} is gone"), text)
     };
     Notice { kind, subject: name.to_owned(), title, text: text.to_owned() }
 }
@@ -196,9 +201,13 @@ fn used(budget: &Budget, level: u8) -> Notice {
     let Budget { key, cap, used, words, .. } = budget;
     let percent = if *cap == 0 { 100 } else { u128::from(*used) * 100 / u128::from(*cap) };
     let (kind, title, then) = if level >= 100 {
-        (Kind::Budget100, format!("The budget of {key} is used up"), "Its requests are refused.")
+        (NoticeKind::Budget100, format!("The budget of {key} is used up"), "Its requests are refused.")
     } else {
-        (Kind::Budget80, format!("{key} has used 80 % of its budget"), "Its requests are refused at 100 %.")
+        (
+            NoticeKind::Budget80,
+            format!("{key} has used 80 % of its budget"),
+            "Its requests are refused at 100 %.",
+        )
     };
     let text = format!("{percent} % of {words} is used. {then}");
     Notice { kind, subject: key.clone(), title, text }
@@ -207,7 +216,7 @@ fn used(budget: &Budget, level: u8) -> Notice {
 fn rows_wait(trouble: Option<&str>) -> Notice {
     let why = trouble.map_or_else(String::new, |trouble| format!(": {trouble}"));
     Notice {
-        kind: Kind::RowsWaiting,
+        kind: NoticeKind::RowsWaiting,
         subject: "ledger".to_owned(),
         title: "The ledger can't be written".to_owned(),
         text: format!(
@@ -224,14 +233,14 @@ fn ends(certificate: &Certificate, days: i64) -> Notice {
         days => format!("The certificate ends within {days} days"),
     };
     let text = format!("{path} (`program.tls.cert`) ends at {ends}. Clients refuse to connect after that.");
-    Notice { kind: Kind::Certificate, subject: path.clone(), title, text }
+    Notice { kind: NoticeKind::Certificate, subject: path.clone(), title, text }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn kinds(seen: &[Seen]) -> Vec<Vec<Kind>> {
+    fn kinds(seen: &[Observations]) -> Vec<Vec<NoticeKind>> {
         let mut memory = Memory::default();
         let mut all = Vec::new();
         for one in seen {
@@ -242,25 +251,25 @@ mod tests {
         all
     }
 
-    fn model(failed: bool, failures: u32) -> Seen {
-        let model = Model { name: "m".into(), failed, failures, error: "exit code 1".into() };
-        Seen { models: vec![model], ..Seen::default() }
+    fn model(failed: bool, failures: u32) -> Observations {
+        let model = ModelObservation { name: "m".into(), failed, failures, error: "exit code 1".into() };
+        Observations { models: vec![model], ..Observations::default() }
     }
 
-    fn gpu(online: bool) -> Seen {
-        Seen { devices: vec![("id".into(), "gpu a".into(), online)], ..Seen::default() }
+    fn gpu(online: bool) -> Observations {
+        Observations { devices: vec![("id".into(), "gpu a".into(), online)], ..Observations::default() }
     }
 
-    fn budget(period: i64, used: u64, refused: u64) -> Seen {
+    fn budget(period: i64, used: u64, refused: u64) -> Observations {
         let budget =
             Budget { key: "k".into(), period, cap: 1000, used, refused, words: "1000 tokens a day".into() };
-        Seen { budgets: Some(vec![budget]), ..Seen::default() }
+        Observations { budgets: Some(vec![budget]), ..Observations::default() }
     }
 
-    fn certificate(days: i64) -> Seen {
+    fn certificate(days: i64) -> Observations {
         let certificate =
             Certificate { path: "c.pem".into(), seconds_left: days * 86_400, ends: "then".into() };
-        Seen { certificate: Some(certificate), ..Seen::default() }
+        Observations { certificate: Some(certificate), ..Observations::default() }
     }
 
     #[test]
@@ -279,8 +288,8 @@ mod tests {
 
     #[test]
     fn each_kind_has_a_word_of_its_own() {
-        assert!(Kind::ALL.into_iter().all(|kind| Kind::of(kind.text()) == Some(kind)));
-        assert_eq!(Kind::of("nothing"), None);
+        assert!(NoticeKind::ALL.into_iter().all(|kind| NoticeKind::of(kind.text()) == Some(kind)));
+        assert_eq!(NoticeKind::of("nothing"), None);
     }
 
     #[test]
@@ -303,11 +312,12 @@ mod tests {
 
     #[test]
     fn a_device_that_was_seen_is_told_of_when_it_goes_and_comes() {
-        let none: Vec<Kind> = Vec::new();
-        let seen = [gpu(false), gpu(false), gpu(true), gpu(true), gpu(false), Seen::default(), gpu(true)];
+        let none: Vec<NoticeKind> = Vec::new();
+        let seen =
+            [gpu(false), gpu(false), gpu(true), gpu(true), gpu(false), Observations::default(), gpu(true)];
         let told = kinds(&seen);
-        assert_eq!(told[2], [Kind::DeviceBack]);
-        assert_eq!(told[4], [Kind::DeviceGone]);
+        assert_eq!(told[2], [NoticeKind::DeviceBack]);
+        assert_eq!(told[4], [NoticeKind::DeviceGone]);
         assert_eq!([&told[0], &told[1], &told[3], &told[5], &told[6]], [&none; 5]);
     }
 
@@ -317,7 +327,7 @@ mod tests {
             budget(1, 799, 0),
             budget(1, 800, 0),
             budget(1, 900, 0),
-            Seen::default(),
+            Observations::default(),
             budget(1, 950, 0),
             budget(1, 950, 1),
             budget(1, 1000, 2),
@@ -326,18 +336,18 @@ mod tests {
             budget(2, 2000, 3),
         ];
         let told = kinds(&seen);
-        assert_eq!(told[1], [Kind::Budget80]);
-        assert_eq!(told[5], [Kind::Budget100], "refused, and it may never come closer");
-        assert_eq!(told[9], [Kind::Budget100], "80 is passed");
+        assert_eq!(told[1], [NoticeKind::Budget80]);
+        assert_eq!(told[5], [NoticeKind::Budget100], "refused, and it may never come closer");
+        assert_eq!(told[9], [NoticeKind::Budget100], "80 is passed");
         let others: usize = [0, 2, 3, 4, 6, 7, 8].iter().map(|at| told[*at].len()).sum();
         assert_eq!(others, 0, "{told:?}");
     }
 
     #[test]
     fn rows_that_wait_for_long_are_told_of() {
-        let waits = Seen { rows_wait: Some(Some("disk full".to_owned())), ..Seen::default() };
+        let waits = Observations { rows_wait: Some(Some("disk full".to_owned())), ..Observations::default() };
         let mut seen = vec![waits.clone(); 4];
-        seen.push(Seen::default());
+        seen.push(Observations::default());
         seen.extend(vec![waits; 6]);
         let told: Vec<usize> = kinds(&seen).iter().map(Vec::len).collect();
         assert_eq!(told, [0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1]);
@@ -346,7 +356,7 @@ mod tests {
     #[test]
     fn a_certificate_is_told_of_as_its_end_comes_near() {
         let days = [15, 14, 13, 8, 7, 4, 3, 2, 1, 0, -1, 90, 14];
-        let seen: Vec<Seen> = days.iter().map(|days| certificate(*days)).collect();
+        let seen: Vec<Observations> = days.iter().map(|days| certificate(*days)).collect();
         let told: Vec<i64> = days
             .iter()
             .zip(kinds(&seen))

@@ -1,10 +1,13 @@
 //! The decision about one demand.
 
-use super::asleep;
 use super::assignment::{self, Slot};
-use super::room::{self, Rooms};
+use super::capacity::{self, Rooms};
+use super::parking;
 use super::victims;
-use super::world::{Blocker, Decision, Demand, ModelName, Never, Part, Prefer, Urgency, Variant, Why, World};
+use super::world::{
+    BlockReason, Blocker, Decision, Demand, DemandPriority, DeviceAllocation, ModelName, Never, Prefer,
+    Variant, World,
+};
 use crate::devices::DeviceSnapshot;
 use std::sync::Arc;
 
@@ -50,8 +53,8 @@ pub fn decide(world: &World<'_>, demand: &Demand) -> Decision {
 
 /// The memory that a demand may come to need on each device, whichever variant it will get: what those who
 /// come later must leave alone.
-pub fn claims(snapshot: &DeviceSnapshot, demand: &Demand) -> Vec<Part> {
-    let mut claims: Vec<Part> = Vec::new();
+pub fn claims(snapshot: &DeviceSnapshot, demand: &Demand) -> Vec<DeviceAllocation> {
+    let mut claims: Vec<DeviceAllocation> = Vec::new();
     let variants = demand.variants.iter().enumerate();
     for (_, variant) in variants.filter(|(at, _)| !demand.excluded.contains(at)) {
         for need in variant.needs.iter().filter(|need| need.mib > 0) {
@@ -61,7 +64,7 @@ pub fn claims(snapshot: &DeviceSnapshot, demand: &Demand) -> Vec<Part> {
             for device in devices.filter(|device| device.is_open() && large(device.for_models())) {
                 match claims.iter_mut().find(|claim| claim.device == device.id) {
                     Some(claim) => claim.mib = claim.mib.max(need.mib),
-                    None => claims.push(Part {
+                    None => claims.push(DeviceAllocation {
                         requirement: Arc::clone(need.requirement.text()),
                         device: Arc::clone(&device.id),
                         mib: need.mib,
@@ -76,7 +79,7 @@ pub fn claims(snapshot: &DeviceSnapshot, demand: &Demand) -> Vec<Part> {
 /// MiB used on each device of the snapshot that neither the models known to use it explain, nor starts that are under
 /// way. Negative when they use less than they reserved and the device doesn't say so.
 pub fn unexplained(world: &World<'_>) -> Vec<i64> {
-    room::unexplained(world)
+    capacity::unexplained(world)
 }
 
 /// MiB of each device of the snapshot that nobody holds, now and once those that are on their way out are gone.
@@ -87,20 +90,20 @@ pub fn room(world: &World<'_>) -> (Vec<i64>, Vec<i64>) {
 }
 
 /// `auto_start` alone takes what is free, or is about to be.
-pub(super) fn for_whom(decision: Decision, urgency: Urgency) -> Decision {
+pub(super) fn for_whom(decision: Decision, urgency: DemandPriority) -> Decision {
     let others_go = match &decision {
         Decision::Evict { .. } => true,
         Decision::Wait { blockers, .. } => !only_leaving(blockers),
         Decision::Fits { .. } | Decision::Never { .. } => false,
     };
     match urgency {
-        Urgency::Boot if others_go => Decision::Never { reason: Never::NotForBoot },
+        DemandPriority::Boot if others_go => Decision::Never { reason: Never::NotForBoot },
         _ => decision,
     }
 }
 
 fn only_leaving(blockers: &[Blocker]) -> bool {
-    blockers.iter().all(|blocker| matches!(blocker.why, Why::Leaving | Why::Settling))
+    blockers.iter().all(|blocker| matches!(blocker.why, BlockReason::Leaving | BlockReason::Settling))
 }
 
 pub(super) fn judge(
@@ -122,7 +125,7 @@ pub(super) fn judge(
         let blockers = rooms.going_on(world, &slots, &devices);
         return Decision::Wait { variant, assignment: parts(&devices), blockers };
     }
-    if let Some(going) = asleep::cheapest(&slots, rooms, budget) {
+    if let Some(going) = parking::cheapest(&slots, rooms, budget) {
         let names = |held: &[usize]| held.iter().filter_map(|at| rooms.name(world, *at)).collect();
         let (victims, parks) = (names(&going.choice.victims), names(&going.parks));
         let assignment = parts(&going.choice.devices);
@@ -138,7 +141,7 @@ pub(super) fn judge(
 /// Idle models that have to go so that other programs have on a device what is kept free for them.
 pub fn make_way(world: &World<'_>, device: usize) -> Vec<ModelName> {
     // Other programs have no class: what is kept warm stays.
-    let demand = Demand { urgency: Urgency::Boot, ..Demand::new("".into(), Arc::new([])) };
+    let demand = Demand { urgency: DemandPriority::Boot, ..Demand::new("".into(), Arc::new([])) };
     let rooms = Rooms::new(world, &demand);
     let lacks = |rooms: &[i64]| rooms.get(device).is_some_and(|room| *room < 0);
     if !lacks(&rooms.with_going) {
@@ -159,10 +162,10 @@ pub fn make_way(world: &World<'_>, device: usize) -> Vec<ModelName> {
     held.into_iter().filter_map(|at| rooms.name(world, at)).collect()
 }
 
-pub(super) fn parts(snapshot: &DeviceSnapshot, slots: &[Slot], devices: &[usize]) -> Vec<Part> {
+pub(super) fn parts(snapshot: &DeviceSnapshot, slots: &[Slot], devices: &[usize]) -> Vec<DeviceAllocation> {
     let part = |(slot, at): (&Slot, &usize)| {
         let device = Arc::clone(&snapshot.devices.get(*at)?.id);
-        Some(Part { requirement: Arc::clone(&slot.requirement), device, mib: slot.mib })
+        Some(DeviceAllocation { requirement: Arc::clone(&slot.requirement), device, mib: slot.mib })
     };
     slots.iter().zip(devices).filter_map(part).collect()
 }

@@ -1,13 +1,15 @@
 //! A decision in sentences: for each variant what it wants, what is there and who is in the way.
 
 use super::assignment::{self, Slot};
+use super::capacity::Rooms;
 use super::decide::{decide, for_whom, judge, parts};
-use super::room::Rooms;
 use super::victims::BUDGET;
-use super::world::{Decision, Demand, ModelName, Never, Part, Standing, Variant, Why, World};
+use super::world::{
+    BlockReason, Decision, Demand, DeviceAllocation, ModelName, Never, ResidentState, Variant, World,
+};
 use crate::devices::{DeviceId, Missing, Program};
+use crate::duration_text::DurationText;
 use crate::lifecycle::Moment;
-use crate::spell::Took;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +32,7 @@ pub struct VariantExplanation {
     /// What would be done about it.
     pub verdict: Decision,
     /// Where it goes or would go.
-    pub assignment: Vec<Part>,
+    pub assignment: Vec<DeviceAllocation>,
     /// Requirements that no device online meets.
     pub missing: Vec<Missing>,
     /// Why its address counts as offline, if it does.
@@ -38,7 +40,7 @@ pub struct VariantExplanation {
     /// Devices without whose pause it would not be refused.
     pub paused: Vec<Paused>,
     /// Devices that have not enough free now.
-    pub lacks: Vec<Lack>,
+    pub lacks: Vec<MissingMemory>,
 }
 
 /// A device that an operator has paused.
@@ -52,7 +54,7 @@ pub struct Paused {
 
 /// A device with less free than wanted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Lack {
+pub struct MissingMemory {
     /// The entry of `required_devices`.
     pub requirement: Arc<str>,
     /// The device that comes nearest to it.
@@ -64,7 +66,7 @@ pub struct Lack {
     /// MiB that the device has at all.
     pub total: Option<u64>,
     /// Models that hold the rest, the largest first.
-    pub holders: Vec<Holder>,
+    pub holders: Vec<MemoryHolder>,
     /// MiB used by other programs.
     pub strangers: u64,
     /// These programs, the largest first, as far as the system tells of them.
@@ -75,11 +77,11 @@ pub struct Lack {
 
 /// A model that holds memory of a device.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Holder {
+pub struct MemoryHolder {
     pub model: ModelName,
     pub mib: u64,
     /// Why it can't be stopped; `None`: it can.
-    pub why: Option<Why>,
+    pub why: Option<BlockReason>,
     /// It sleeps, and this is what it holds so.
     pub parked: bool,
     /// How long it may keep the asker waiting while it is busy; `None`: for ever.
@@ -182,7 +184,7 @@ fn pauses(world: &World<'_>, variant: &Variant, end: Moment) -> Vec<Paused> {
         .collect()
 }
 
-fn lack(world: &World<'_>, rooms: &Rooms, part: &Part) -> Option<Lack> {
+fn lack(world: &World<'_>, rooms: &Rooms, part: &DeviceAllocation) -> Option<MissingMemory> {
     let at = world.snapshot.position(&part.device)?;
     let amount = |rooms: &[i64]| u64::try_from(rooms.get(at).copied().unwrap_or(0)).unwrap_or(0);
     let free = amount(&rooms.free);
@@ -190,16 +192,16 @@ fn lack(world: &World<'_>, rooms: &Rooms, part: &Part) -> Option<Lack> {
         return None;
     }
     let shares = rooms.shares.iter().filter(|share| share.device == at && share.mib > 0);
-    let holder = |share: &super::room::Share| {
+    let holder = |share: &super::capacity::MemoryShare| {
         let mib = u64::try_from(share.mib).unwrap_or(0);
         let held = world.held.get(share.held)?;
-        let parked = matches!(held.standing, Standing::Parked { .. });
+        let parked = matches!(held.standing, ResidentState::Parked { .. });
         let (model, why) = (held.model.clone(), rooms.why(share.held));
-        Some(Holder { model, mib, why, parked, patience: held.patience })
+        Some(MemoryHolder { model, mib, why, parked, patience: held.patience })
     };
-    let mut holders: Vec<Holder> = shares.filter_map(holder).collect();
+    let mut holders: Vec<MemoryHolder> = shares.filter_map(holder).collect();
     holders.sort_by(|one, other| other.mib.cmp(&one.mib).then_with(|| one.model.cmp(&other.model)));
-    Some(Lack {
+    Some(MissingMemory {
         requirement: Arc::clone(&part.requirement),
         device: Arc::clone(&part.device),
         wanted: part.mib,
@@ -249,7 +251,7 @@ impl fmt::Display for Paused {
 }
 
 /// "v100: needs 24000 MiB, 18200 free, 5000 held by bge-m3 which is busy".
-impl fmt::Display for Lack {
+impl fmt::Display for MissingMemory {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(to, "{}: needs {} MiB, {} free", self.requirement, self.wanted, self.free)?;
         if let Some(total) = self.total.filter(|total| *total < self.wanted) {
@@ -258,9 +260,9 @@ impl fmt::Display for Lack {
         for holder in &self.holders {
             write!(to, ", {} held by {} ", holder.mib, holder.model)?;
             match holder.why {
-                Some(Why::Busy) if holder.patience.is_some() => {
-                    let patience = Took(holder.patience.unwrap_or_default());
-                    write!(to, "{} and has to finish after {patience} (max_hold)", Why::Busy)?;
+                Some(BlockReason::Busy) if holder.patience.is_some() => {
+                    let patience = DurationText(holder.patience.unwrap_or_default());
+                    write!(to, "{} and has to finish after {patience} (max_hold)", BlockReason::Busy)?;
                 }
                 Some(why) => write!(to, "{why}")?,
                 None if holder.parked => to.write_str("which is parked")?,
@@ -289,27 +291,27 @@ fn write_others(to: &mut fmt::Formatter<'_>, others: &[Program]) -> fmt::Result 
     }
 }
 
-impl fmt::Display for Why {
+impl fmt::Display for BlockReason {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         to.write_str(match self {
-            Why::Young { left, .. } => {
-                return write!(to, "which keeps its memory for another {} (min_hold)", Took(*left));
+            BlockReason::Young { left, .. } => {
+                return write!(to, "which keeps its memory for another {} (min_hold)", DurationText(*left));
             }
-            Why::Guarded { left, .. } => {
+            BlockReason::Guarded { left, .. } => {
                 return write!(
                     to,
                     "which a higher class has just used, and is kept for it for another {}",
-                    Took(*left)
+                    DurationText(*left)
                 );
             }
-            Why::Busy => "which is busy",
-            Why::Starting => "which is being started",
-            Why::Leaving => "which is stopping",
-            Why::Settling => "which has just ended",
-            Why::First => "which came first",
-            Why::Pinned => "which is pinned",
-            Why::Warm => "which is kept warm (keep_warm), and goes for a higher class only",
-            Why::Itself => "by itself, parked",
+            BlockReason::Busy => "which is busy",
+            BlockReason::Starting => "which is being started",
+            BlockReason::Leaving => "which is stopping",
+            BlockReason::Settling => "which has just ended",
+            BlockReason::First => "which came first",
+            BlockReason::Pinned => "which is pinned",
+            BlockReason::Warm => "which is kept warm (keep_warm), and goes for a higher class only",
+            BlockReason::Itself => "by itself, parked",
         })
     }
 }

@@ -11,7 +11,7 @@ pub(super) const BUDGET: u32 = 3000;
 
 /// A model that could go, as one device sees it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Candidate {
+pub(super) struct VictimCandidate {
     /// Position in `World::held`.
     pub(super) held: usize,
     /// MiB that its going leaves on this device.
@@ -23,7 +23,7 @@ pub(super) struct Candidate {
 /// Who could go, per device.
 #[derive(Debug)]
 pub(super) struct Candidates {
-    on: Vec<Vec<Candidate>>,
+    on: Vec<Vec<VictimCandidate>>,
     /// Sum of their memory.
     mib: Vec<i64>,
 }
@@ -33,7 +33,7 @@ impl Candidates {
         Self { on: vec![Vec::new(); devices], mib: vec![0; devices] }
     }
 
-    pub(super) fn add(&mut self, device: usize, candidate: Candidate) {
+    pub(super) fn add(&mut self, device: usize, candidate: VictimCandidate) {
         if let (Some(on), Some(mib)) = (self.on.get_mut(device), self.mib.get_mut(device)) {
             on.push(candidate);
             *mib += candidate.mib;
@@ -42,9 +42,9 @@ impl Candidates {
 
     /// Those of one device, the cheapest memory first; the position decides between equals, so that the
     /// answer is always the same.
-    fn by_price(&self, device: usize) -> Vec<Candidate> {
+    fn by_price(&self, device: usize) -> Vec<VictimCandidate> {
         let on = self.on.get(device).into_iter().flatten();
-        let mut sorted: Vec<Candidate> = on.filter(|one| one.mib > 0).copied().collect();
+        let mut sorted: Vec<VictimCandidate> = on.filter(|one| one.mib > 0).copied().collect();
         sorted.sort_unstable_by(|one, other| {
             let (left, right) = (product(one.cost, other.mib), product(other.cost, one.mib));
             left.cmp(&right).then(one.held.cmp(&other.held))
@@ -73,7 +73,7 @@ pub(super) fn cheapest(
     let room = |device: usize| rooms.get(device).copied().unwrap_or(0);
     let wanted = |device: usize| slots.iter().any(|slot| slot.devices.contains(&device));
     let sorted = |device| if wanted(device) { candidates.by_price(device) } else { Vec::new() };
-    let sorted: Vec<Vec<Candidate>> = (0..rooms.len()).map(sorted).collect();
+    let sorted: Vec<Vec<VictimCandidate>> = (0..rooms.len()).map(sorted).collect();
     // What each slot costs on each device at least.
     let least = |slot: &Slot| -> Vec<u64> {
         let devices = sorted.iter().enumerate();
@@ -99,7 +99,7 @@ pub(super) fn cheapest(
 }
 
 /// What so much memory of one device costs at least: as if a part of a model could go.
-fn least(sorted: &[Candidate], mut lack: i64) -> u64 {
+fn least(sorted: &[VictimCandidate], mut lack: i64) -> u64 {
     let mut cost = 0_u64;
     for one in sorted {
         if lack <= one.mib {
@@ -121,7 +121,7 @@ struct Item {
 /// The cheapest set that covers all lacks for less than `limit`.
 fn cover(
     lacks: &[(usize, i64)],
-    sorted: &[Vec<Candidate>],
+    sorted: &[Vec<VictimCandidate>],
     limit: u64,
     budget: &mut u32,
 ) -> Option<(Vec<usize>, u64)> {
@@ -137,7 +137,7 @@ fn cover(
 }
 
 /// The candidates of all devices that lack memory, those that give the most for their price first.
-fn items(lacks: &[(usize, i64)], sorted: &[Vec<Candidate>]) -> Vec<Item> {
+fn items(lacks: &[(usize, i64)], sorted: &[Vec<VictimCandidate>]) -> Vec<Item> {
     let mut items: Vec<Item> = Vec::new();
     for (nth, (device, lack)) in lacks.iter().enumerate() {
         let earlier = items.len();
@@ -276,7 +276,7 @@ mod tests {
         let mut candidates = Candidates::new(2);
         for (held, parts, cost) in all {
             for (device, mib) in *parts {
-                candidates.add(*device, Candidate { held: *held, mib: *mib, cost: *cost });
+                candidates.add(*device, VictimCandidate { held: *held, mib: *mib, cost: *cost });
             }
         }
         candidates
@@ -349,7 +349,7 @@ mod tests {
 
     #[test]
     fn a_part_of_a_model_is_reckoned_at_its_part_of_the_price() {
-        let one = |mib, cost| Candidate { held: 0, mib, cost };
+        let one = |mib, cost| VictimCandidate { held: 0, mib, cost };
         let sorted = [one(4, 8), one(10, 30)];
         assert_eq!([2, 4, 9, 20].map(|lack| least(&sorted, lack)), [4, 8, 8 + 15, 38]);
         assert_eq!(fraction(10, 3, 4), 7);

@@ -11,7 +11,7 @@ pub type ModelName = Arc<str>;
 
 /// What the user wants of placement.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Settings {
+pub struct PlacementSettings {
     /// Whether a better variant is worth an eviction.
     pub prefer: Prefer,
     /// How long a model that has become ready keeps its memory, busy or idle.
@@ -24,7 +24,7 @@ pub struct Settings {
     pub settle: Duration,
 }
 
-impl Default for Settings {
+impl Default for PlacementSettings {
     fn default() -> Self {
         Self {
             prefer: Prefer::Best,
@@ -89,7 +89,7 @@ pub struct Demand {
     /// Positions of variants whose address doesn't answer, and why.
     pub offline: Vec<(usize, Arc<str>)>,
     /// Who wants it: decides whether others have to go for it.
-    pub urgency: Urgency,
+    pub urgency: DemandPriority,
     /// `overlap: true`: it may be started while memory of ended processes is still being given back.
     pub overlap: bool,
 }
@@ -107,7 +107,7 @@ impl Demand {
             variants,
             excluded: Vec::new(),
             offline: Vec::new(),
-            urgency: Urgency::default(),
+            urgency: DemandPriority::default(),
             overlap: false,
         }
     }
@@ -115,21 +115,21 @@ impl Demand {
 
 /// Who wants a model to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Urgency {
+pub enum DemandPriority {
     /// `auto_start`, and nobody else: nobody has to go for it.
     Boot,
     /// Requests, of which this is the highest class, or an operator.
     Wanted(Class),
 }
 
-impl Urgency {
+impl DemandPriority {
     /// Whether it goes before what has this class, by class alone: age makes nobody's class higher.
     pub(super) fn is_above(self, own: Class) -> bool {
         matches!(self, Self::Wanted(class) if class > own)
     }
 }
 
-impl Default for Urgency {
+impl Default for DemandPriority {
     fn default() -> Self {
         Self::Wanted(Class::default())
     }
@@ -137,12 +137,12 @@ impl Default for Urgency {
 
 /// A model that occupies memory, or is about to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Held {
+pub struct Resident {
     pub model: ModelName,
     /// Where and how much.
     pub parts: Vec<HeldPart>,
     /// Whether it could be stopped.
-    pub standing: Standing,
+    pub standing: ResidentState,
     /// `pinned: true`: it is never stopped for another.
     pub pinned: bool,
     /// In its hours of `keep_warm`: it is stopped only for a higher class than this, its own.
@@ -150,13 +150,13 @@ pub struct Held {
     /// From launch to ready, as measured; `None`: guessed from its size.
     pub reload: Option<Duration>,
     /// How it may sleep instead of ending, or sleeps; `None`: it can't, or there is no room for what it would hold then.
-    pub sleep: Option<Sleep>,
+    pub sleep: Option<ParkedMemory>,
     /// It has been told to sleep: what it holds then stays.
     pub dozes: bool,
     /// What the Scheduler knows of its stay.
     pub tenure: Option<Tenure>,
     /// Of which classes those are who use it.
-    pub users: Users,
+    pub users: UserClasses,
     /// It is not stopped for the asker before that moment, though it is idle.
     pub kept_until: Option<Moment>,
     /// Nor before that one, busy or idle: a higher class than the asker's has just used it.
@@ -165,20 +165,20 @@ pub struct Held {
     pub patience: Option<Duration>,
 }
 
-impl Held {
+impl Resident {
     /// A model with these parts that is just being started.
     pub fn new(model: ModelName, parts: Vec<HeldPart>) -> Self {
         Self {
             model,
             parts,
-            standing: Standing::Starting { wanted: true, since: Moment::ZERO },
+            standing: ResidentState::Starting { wanted: true, since: Moment::ZERO },
             pinned: false,
             warm: None,
             reload: None,
             sleep: None,
             dozes: false,
             tenure: None,
-            users: Users::default(),
+            users: UserClasses::default(),
             kept_until: None,
             guarded_until: None,
             patience: None,
@@ -188,14 +188,14 @@ impl Held {
 
 /// How a model sleeps.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Sleep {
+pub struct ParkedMemory {
     /// How long a wake takes: as measured, or guessed.
     pub wake: Duration,
     /// MiB that it holds asleep, RAM included.
     pub holds: Vec<(DeviceId, u64)>,
 }
 
-impl Sleep {
+impl ParkedMemory {
     /// MiB that it holds asleep on this device.
     pub fn on(&self, device: &DeviceId) -> u64 {
         self.holds.iter().filter(|(on, _)| on == device).map(|(_, mib)| mib).sum()
@@ -217,7 +217,7 @@ pub struct Tenure {
 
 /// Of which class those are who use a model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Users {
+pub struct UserClasses {
     /// The highest of those whom it answers, and of those who wait for it.
     pub now: Option<Class>,
     /// When the last one of each left, in the order of `Class::ALL`.
@@ -240,7 +240,7 @@ pub struct HeldPart {
 
 /// What a model that holds memory does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Standing {
+pub enum ResidentState {
     /// It loads; stopped for another only if nobody waits for it.
     Starting {
         /// Somebody waits for it.
@@ -285,9 +285,9 @@ pub struct World<'a> {
     /// The devices.
     pub snapshot: &'a DeviceSnapshot,
     /// Who holds what.
-    pub held: &'a [Held],
+    pub held: &'a [Resident],
     /// What the user wants.
-    pub settings: &'a Settings,
+    pub settings: &'a PlacementSettings,
     /// The snapshot is older than the question: what it shows and nobody explains is taken for our own as far as it
     /// can be, so that nobody goes who needn't.
     pub dated: bool,
@@ -295,7 +295,7 @@ pub struct World<'a> {
 
 /// One device of an assignment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Part {
+pub struct DeviceAllocation {
     /// The entry of `required_devices` that it meets.
     pub requirement: Arc<str>,
     pub device: DeviceId,
@@ -305,7 +305,7 @@ pub struct Part {
 
 /// Why somebody who is in the way can't be stopped now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Why {
+pub enum BlockReason {
     /// Leases, or requests that wait for one.
     Busy,
     /// It is being started for somebody.
@@ -342,7 +342,7 @@ pub enum Why {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Blocker {
     pub model: ModelName,
-    pub why: Why,
+    pub why: BlockReason,
 }
 
 /// Why a model can't be had however long one waits; what says most about a remedy comes last.
@@ -370,14 +370,14 @@ pub enum Decision {
         /// Position among the demand's variants.
         variant: usize,
         /// Where.
-        assignment: Vec<Part>,
+        assignment: Vec<DeviceAllocation>,
     },
     /// Stop the victims, then start it there.
     Evict {
         /// Position among the demand's variants.
         variant: usize,
         /// Where.
-        assignment: Vec<Part>,
+        assignment: Vec<DeviceAllocation>,
         /// Idle, sufficient, none of them dispensable.
         victims: Vec<ModelName>,
         /// Those of them for whom it is enough to sleep.
@@ -390,7 +390,7 @@ pub enum Decision {
         /// Position among the demand's variants of the one to wait for.
         variant: usize,
         /// Where it would go.
-        assignment: Vec<Part>,
+        assignment: Vec<DeviceAllocation>,
         /// For whom.
         blockers: Vec<Blocker>,
     },

@@ -33,14 +33,14 @@ pub struct TierDraft {
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct PlanProblem {
     /// The path of the key, such as `tiers[2].input`.
     pub at: String,
-    pub wrong: Wrong,
+    pub wrong: PlanMistake,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wrong {
+pub enum PlanMistake {
     /// Neither `tiered` nor `hourly`.
     Method,
     Currency,
@@ -56,13 +56,13 @@ pub enum Wrong {
     },
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for PlanProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.at, self.wrong)
     }
 }
 
-impl fmt::Display for Wrong {
+impl fmt::Display for PlanMistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Method => f.write_str("is neither \"tiered\" nor \"hourly\""),
@@ -80,21 +80,21 @@ impl fmt::Display for Wrong {
     }
 }
 
-impl std::error::Error for Problem {}
+impl std::error::Error for PlanProblem {}
 
 /// The problems found so far.
-struct Problems(Vec<Problem>);
+struct Problems(Vec<PlanProblem>);
 
 impl Problems {
-    fn add(&mut self, at: impl Into<String>, wrong: Wrong) {
-        self.0.push(Problem { at: at.into(), wrong });
+    fn add(&mut self, at: impl Into<String>, wrong: PlanMistake) {
+        self.0.push(PlanProblem { at: at.into(), wrong });
     }
 
     fn price(&mut self, at: String, text: Option<&str>, wanted: bool) -> Price {
         let wrong = match text.map(str::parse) {
             Some(Ok(price)) => return price,
-            Some(Err(why)) => Wrong::Decimal(why),
-            None if wanted => Wrong::Missing,
+            Some(Err(why)) => PlanMistake::Decimal(why),
+            None if wanted => PlanMistake::Missing,
             None => return Price::default(),
         };
         self.add(at, wrong);
@@ -103,29 +103,29 @@ impl Problems {
 }
 
 impl PlanDraft {
-    pub fn build(&self) -> Result<Plan, Vec<Problem>> {
+    pub fn build(&self) -> Result<Plan, Vec<PlanProblem>> {
         let mut problems = Problems(Vec::new());
         let currency = Currency::new(&self.currency);
         if currency.is_none() {
-            let wrong = if self.currency.is_empty() { Wrong::Missing } else { Wrong::Currency };
+            let wrong = if self.currency.is_empty() { PlanMistake::Missing } else { PlanMistake::Currency };
             problems.add("currency", wrong);
         }
         let (tiers, (per_hour, parked_per_hour)) = match self.method.as_str() {
             "tiered" => {
                 if self.per_hour.is_some() {
-                    problems.add("per_hour", Wrong::Unexpected);
+                    problems.add("per_hour", PlanMistake::Unexpected);
                 }
                 if self.parked_per_hour.is_some() {
-                    problems.add("parked_per_hour", Wrong::Unexpected);
+                    problems.add("parked_per_hour", PlanMistake::Unexpected);
                 }
                 (Some(self.tiers(&mut problems)), Default::default())
             }
             "hourly" => {
                 if !self.tiers.is_empty() {
-                    problems.add("tiers", Wrong::Unexpected);
+                    problems.add("tiers", PlanMistake::Unexpected);
                 }
                 if self.cache_pricing {
-                    problems.add("cache_pricing", Wrong::Unexpected);
+                    problems.add("cache_pricing", PlanMistake::Unexpected);
                 }
                 let mut price = |key: &str, text: &Option<String>, wanted| {
                     problems.price(key.to_owned(), text.as_deref(), wanted)
@@ -134,7 +134,10 @@ impl PlanDraft {
                 (None, (awake, price("parked_per_hour", &self.parked_per_hour, false)))
             }
             method => {
-                problems.add("method", if method.is_empty() { Wrong::Missing } else { Wrong::Method });
+                problems.add(
+                    "method",
+                    if method.is_empty() { PlanMistake::Missing } else { PlanMistake::Method },
+                );
                 (None, Default::default())
             }
         };
@@ -151,10 +154,10 @@ impl PlanDraft {
 
     fn tiers(&self, problems: &mut Problems) -> Vec<Tier> {
         if self.tiers.is_empty() {
-            problems.add("tiers", Wrong::NoTiers);
+            problems.add("tiers", PlanMistake::NoTiers);
         }
         if self.tiers.len() > MAX_TIERS {
-            problems.add("tiers", Wrong::TooManyTiers);
+            problems.add("tiers", PlanMistake::TooManyTiers);
             return Vec::new();
         }
         let mut tiers: Vec<Tier> = Vec::with_capacity(self.tiers.len());
@@ -172,7 +175,7 @@ impl PlanDraft {
             };
             // A tier is a rectangle with one corner at 0: several cover it only if one of them does.
             if let Some(covered_by) = tiers.iter().position(|earlier| earlier.covers(&tier)) {
-                problems.add(format!("tiers[{nth}]"), Wrong::Unreachable { covered_by });
+                problems.add(format!("tiers[{nth}]"), PlanMistake::Unreachable { covered_by });
             }
             tiers.push(tier);
         }

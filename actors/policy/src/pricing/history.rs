@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Currency, Money, Overflow, Plan};
+use super::{Currency, Money, MoneyOverflow, Plan};
 
 /// Microseconds since 1970 in UTC.
 pub type Micros = i64;
@@ -25,23 +25,23 @@ pub struct PlanChange {
 
 /// The plans of one model in order of time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct History {
+pub struct PlanHistory {
     changes: Vec<PlanChange>,
 }
 
 /// A change was to hold from an instant that has already been.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InThePast;
+pub struct PlanInThePast;
 
-impl fmt::Display for InThePast {
+impl fmt::Display for PlanInThePast {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a price plan can't begin in the past: what has been priced stays as it is")
     }
 }
 
-impl std::error::Error for InThePast {}
+impl std::error::Error for PlanInThePast {}
 
-impl History {
+impl PlanHistory {
     /// From the rows of a database in the order in which they were written: of two that begin at the
     /// same instant, the later one holds.
     pub fn from_rows(mut changes: Vec<PlanChange>) -> Self {
@@ -54,9 +54,9 @@ impl History {
     }
 
     /// Adds a change that holds from `from`, which is not before `now`.
-    pub fn change(&mut self, from: Micros, plan: Option<Plan>, now: Micros) -> Result<(), InThePast> {
+    pub fn change(&mut self, from: Micros, plan: Option<Plan>, now: Micros) -> Result<(), PlanInThePast> {
         if from < now {
-            return Err(InThePast);
+            return Err(PlanInThePast);
         }
         let at = self.changes.partition_point(|change| change.from <= from);
         self.changes.insert(at, PlanChange { from, plan });
@@ -71,7 +71,7 @@ impl History {
 
     /// What a run costs that was ready from `from` to `to`, by currency, in the order in which its hourly
     /// plans came. Time under a tiered plan or under none costs nothing here.
-    pub fn run_cost(&self, from: Micros, to: Micros) -> Result<Vec<(Currency, Money)>, Overflow> {
+    pub fn run_cost(&self, from: Micros, to: Micros) -> Result<Vec<(Currency, Money)>, MoneyOverflow> {
         self.run_cost_asleep(from, to, &[])
     }
 
@@ -81,7 +81,7 @@ impl History {
         from: Micros,
         to: Micros,
         parked: &[Interval],
-    ) -> Result<Vec<(Currency, Money)>, Overflow> {
+    ) -> Result<Vec<(Currency, Money)>, MoneyOverflow> {
         let mut costs: Vec<(Currency, Money)> = Vec::new();
         let edges = parked.iter().flat_map(|stretch| [stretch.from, stretch.to]);
         let cuts = self.changes.iter().map(|change| change.from).chain(edges);

@@ -5,15 +5,15 @@ use std::str::FromStr;
 
 /// A cost that no [`Money`] can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Overflow;
+pub struct MoneyOverflow;
 
-impl fmt::Display for Overflow {
+impl fmt::Display for MoneyOverflow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the cost is too big to be counted")
     }
 }
 
-impl std::error::Error for Overflow {}
+impl std::error::Error for MoneyOverflow {}
 
 /// An amount, in 10^-12 of the currency's unit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -108,12 +108,12 @@ impl Money {
     }
 
     /// The same for a database.
-    pub fn as_i64(self) -> Result<i64, Overflow> {
-        i64::try_from(self.0).map_err(|_| Overflow)
+    pub fn as_i64(self) -> Result<i64, MoneyOverflow> {
+        i64::try_from(self.0).map_err(|_| MoneyOverflow)
     }
 
-    pub fn plus(self, other: Self) -> Result<Self, Overflow> {
-        self.0.checked_add(other.0).map(Self).ok_or(Overflow)
+    pub fn plus(self, other: Self) -> Result<Self, MoneyOverflow> {
+        self.0.checked_add(other.0).map(Self).ok_or(MoneyOverflow)
     }
 }
 
@@ -134,21 +134,21 @@ impl Price {
     }
 
     /// Of this many of which `per` make 10^-6 of what the price is for, to the nearest, halves up.
-    pub(super) fn times(self, count: u64, per: u32) -> Result<Money, Overflow> {
+    pub(super) fn times(self, count: u64, per: u32) -> Result<Money, MoneyOverflow> {
         let product = u128::from(self.0) * u128::from(count);
         let per = u128::from(per);
         let rest = product % per;
-        (product / per).checked_add(u128::from(rest * 2 >= per)).map(Money).ok_or(Overflow)
+        (product / per).checked_add(u128::from(rest * 2 >= per)).map(Money).ok_or(MoneyOverflow)
     }
 
     /// Of this many seconds at this price per hour, to the nearest, halves up.
-    pub(super) fn of_seconds(self, seconds: u64) -> Result<Money, Overflow> {
+    pub(super) fn of_seconds(self, seconds: u64) -> Result<Money, MoneyOverflow> {
         // 10^6 / 3600 = 2500 / 9
         const { assert!(MONEY_PER_PRICE * 9 == 2500 * 3600) };
         let product = u128::from(self.0) * u128::from(seconds);
         let (nines, rest) = (product / 9, product % 9);
         let rest = (rest * 2500 * 2 + 9) / 18;
-        nines.checked_mul(2500).and_then(|whole| whole.checked_add(rest)).map(Money).ok_or(Overflow)
+        nines.checked_mul(2500).and_then(|whole| whole.checked_add(rest)).map(Money).ok_or(MoneyOverflow)
     }
 }
 

@@ -5,7 +5,7 @@
 //! per request that began or ended meanwhile. The parts always add up to the cost: what is left over after
 //! rounding down goes to the parts with the largest remainders, one unit each, the earlier first.
 
-use super::{Interval, Micros, Money, Overflow};
+use super::{Interval, Micros, Money, MoneyOverflow};
 
 const STEPS: u32 = 20;
 
@@ -18,7 +18,7 @@ pub struct Shares {
 }
 
 /// Requests may begin before the run or end after it: only what lies within counts.
-pub fn share_out(cost: Money, run: Interval, requests: &[Interval]) -> Result<Shares, Overflow> {
+pub fn share_out(cost: Money, run: Interval, requests: &[Interval]) -> Result<Shares, MoneyOverflow> {
     // (when, +1 or -1, which request)
     let mut edges: Vec<(Micros, i64, usize)> = Vec::with_capacity(requests.len() * 2);
     for (nth, request) in requests.iter().enumerate() {
@@ -61,17 +61,18 @@ pub fn share_out(cost: Money, run: Interval, requests: &[Interval]) -> Result<Sh
 }
 
 /// By weight, with the largest remainders rounded up; without any weight all goes to the last.
-pub fn share_by_weight(cost: Money, weights: &[u128]) -> Result<Vec<Money>, Overflow> {
+pub fn share_by_weight(cost: Money, weights: &[u128]) -> Result<Vec<Money>, MoneyOverflow> {
     divide(cost.units(), weights)
 }
 
-fn divide(cost: u128, weights: &[u128]) -> Result<Vec<Money>, Overflow> {
-    let total = weights.iter().try_fold(0_u128, |sum, &weight| sum.checked_add(weight)).ok_or(Overflow)?;
+fn divide(cost: u128, weights: &[u128]) -> Result<Vec<Money>, MoneyOverflow> {
+    let total =
+        weights.iter().try_fold(0_u128, |sum, &weight| sum.checked_add(weight)).ok_or(MoneyOverflow)?;
     let mut parts = Vec::with_capacity(weights.len());
     let mut remainders = Vec::with_capacity(weights.len());
     let mut left = cost;
     for (nth, weight) in weights.iter().enumerate() {
-        let product = cost.checked_mul(*weight).ok_or(Overflow)?;
+        let product = cost.checked_mul(*weight).ok_or(MoneyOverflow)?;
         let part = product.checked_div(total).unwrap_or(0);
         remainders.push((product.checked_rem(total).unwrap_or(0), nth));
         left -= part;

@@ -76,7 +76,7 @@ fn decimals() {
     assert_eq!("0.0000000000001".parse::<Money>(), Err(BadDecimal::TooFine { digits: 12 }));
     assert_eq!(Money::from_units(u128::MAX).to_string().parse(), Ok(Money::from_units(u128::MAX)));
     assert_eq!(money("9223372.036854775807").as_i64(), Ok(i64::MAX));
-    assert_eq!(money("9223372.036854775808").as_i64(), Err(Overflow));
+    assert_eq!(money("9223372.036854775808").as_i64(), Err(MoneyOverflow));
     assert!(Currency::new("CNY").is_some());
     for code in ["", "cny", "CN", "CNYY", "C1Y", "元"] {
         assert_eq!(Currency::new(code), None, "{code}");
@@ -147,18 +147,18 @@ fn too_much_is_an_error() {
     };
     let all = tokens(u64::MAX, 0, u64::MAX);
     assert!(plan(false, [most, "0", "0", "0"]).cost(all).is_ok());
-    assert_eq!(plan(false, [most, most, "0", "0"]).cost(all), Err(Overflow));
-    assert_eq!(plan(true, [most, "0", "0", most]).cost(all), Err(Overflow));
-    let history = History::from_rows(vec![PlanChange { from: i64::MIN, plan: hourly(most) }]);
+    assert_eq!(plan(false, [most, most, "0", "0"]).cost(all), Err(MoneyOverflow));
+    assert_eq!(plan(true, [most, "0", "0", most]).cost(all), Err(MoneyOverflow));
+    let history = PlanHistory::from_rows(vec![PlanChange { from: i64::MIN, plan: hourly(most) }]);
     assert!(history.run_cost(i64::MIN, i64::MAX).is_ok());
     assert!(electricity(u64::MAX, price(most)).is_ok());
     let run = Interval { from: 0, to: 1_000_000 };
-    assert_eq!(share_out(Money::from_units(u128::MAX), run, &[run]), Err(Overflow));
+    assert_eq!(share_out(Money::from_units(u128::MAX), run, &[run]), Err(MoneyOverflow));
 }
 
 #[test]
 fn all_problems_of_a_plan_at_once() {
-    let at = |draft: &PlanDraft| -> Vec<(String, Wrong)> {
+    let at = |draft: &PlanDraft| -> Vec<(String, PlanMistake)> {
         draft.build().unwrap_err().into_iter().map(|problem| (problem.at, problem.wrong)).collect()
     };
     let mut wrong = draft(vec![
@@ -170,25 +170,31 @@ fn all_problems_of_a_plan_at_once() {
     wrong.cache_pricing = true;
     wrong.per_hour = Some("1".into());
     let want = [
-        ("currency", Wrong::Currency),
-        ("per_hour", Wrong::Unexpected),
-        ("tiers[0].cache_read", Wrong::Missing),
-        ("tiers[1].input", Wrong::Missing),
-        ("tiers[1].output", Wrong::Decimal(BadDecimal::Negative)),
-        ("tiers[1].cache_read", Wrong::Missing),
-        ("tiers[1]", Wrong::Unreachable { covered_by: 0 }),
-        ("tiers[2].cache_read", Wrong::Missing),
-        ("tiers[2].cache_write", Wrong::Decimal(BadDecimal::Exponent)),
+        ("currency", PlanMistake::Currency),
+        ("per_hour", PlanMistake::Unexpected),
+        ("tiers[0].cache_read", PlanMistake::Missing),
+        ("tiers[1].input", PlanMistake::Missing),
+        ("tiers[1].output", PlanMistake::Decimal(BadDecimal::Negative)),
+        ("tiers[1].cache_read", PlanMistake::Missing),
+        ("tiers[1]", PlanMistake::Unreachable { covered_by: 0 }),
+        ("tiers[2].cache_read", PlanMistake::Missing),
+        ("tiers[2].cache_write", PlanMistake::Decimal(BadDecimal::Exponent)),
     ];
     assert_eq!(at(&wrong), want.map(|(key, wrong)| (key.to_owned(), wrong)));
-    assert_eq!(at(&draft(Vec::new())), [("tiers".to_owned(), Wrong::NoTiers)]);
-    assert_eq!(at(&draft(vec![tier_draft(None, None); 65])), [("tiers".to_owned(), Wrong::TooManyTiers)]);
+    assert_eq!(at(&draft(Vec::new())), [("tiers".to_owned(), PlanMistake::NoTiers)]);
+    assert_eq!(
+        at(&draft(vec![tier_draft(None, None); 65])),
+        [("tiers".to_owned(), PlanMistake::TooManyTiers)]
+    );
     let nothing = at(&PlanDraft::default());
-    assert_eq!(nothing, [("currency".to_owned(), Wrong::Missing), ("method".to_owned(), Wrong::Missing)]);
+    assert_eq!(
+        nothing,
+        [("currency".to_owned(), PlanMistake::Missing), ("method".to_owned(), PlanMistake::Missing)]
+    );
     let mut hourly = PlanDraft { method: "hourly".into(), ..draft(vec![tier_draft(None, None)]) };
     assert_eq!(
         at(&hourly),
-        [("tiers".to_owned(), Wrong::Unexpected), ("per_hour".to_owned(), Wrong::Missing)]
+        [("tiers".to_owned(), PlanMistake::Unexpected), ("per_hour".to_owned(), PlanMistake::Missing)]
     );
     hourly.tiers.clear();
     hourly.per_hour = Some("1.50".into());
@@ -201,14 +207,14 @@ fn all_problems_of_a_plan_at_once() {
 
 #[test]
 fn a_change_never_rewrites_the_past() {
-    let mut history = History::default();
+    let mut history = PlanHistory::default();
     assert_eq!(history.plan_at(0), None);
     history.change(100, hourly("1"), 100).unwrap();
     history.change(200, hourly("2"), 150).unwrap();
     history.change(200, hourly("3"), 150).unwrap();
     history.change(150, None, 150).unwrap();
     let before = history.clone();
-    assert_eq!(history.change(149, hourly("9"), 150), Err(InThePast));
+    assert_eq!(history.change(149, hourly("9"), 150), Err(PlanInThePast));
     assert_eq!(history, before);
     assert_eq!(history.plan_at(99), None);
     assert_eq!(history.plan_at(100), hourly("1").as_ref());
@@ -216,14 +222,14 @@ fn a_change_never_rewrites_the_past() {
     assert_eq!(history.plan_at(150), None);
     assert_eq!(history.plan_at(200), hourly("3").as_ref());
     assert_eq!(history.plan_at(i64::MAX), hourly("3").as_ref());
-    assert_eq!(History::from_rows(history.changes().to_vec()), history);
+    assert_eq!(PlanHistory::from_rows(history.changes().to_vec()), history);
 }
 
 #[test]
 fn hours_and_joules() {
     const S: Micros = 1_000_000;
     let usd = Currency::new("USD").unwrap();
-    let history = History::from_rows(vec![
+    let history = PlanHistory::from_rows(vec![
         PlanChange { from: 0, plan: hourly("1.50") },
         PlanChange {
             from: 3600 * S,
@@ -275,10 +281,10 @@ fn the_time_asleep_has_a_price_of_its_own() {
     const S: Micros = 1_000_000;
     let plan = |asleep: &str| {
         let plan = Plan::Hourly { currency: cny(), per_hour: price("36"), parked_per_hour: price(asleep) };
-        History::from_rows(vec![PlanChange { from: 0, plan: Some(plan) }])
+        PlanHistory::from_rows(vec![PlanChange { from: 0, plan: Some(plan) }])
     };
     let asleep = [Interval { from: -S, to: 2 * S }, Interval { from: 5 * S, to: 20 * S }];
-    let cost = |history: &History, to| history.run_cost_asleep(0, to, &asleep).unwrap()[0].1;
+    let cost = |history: &PlanHistory, to| history.run_cost_asleep(0, to, &asleep).unwrap()[0].1;
     // 3 of 10 s awake, at 0.01 a second; by default the rest is free.
     assert_eq!(cost(&plan("0"), 10 * S), money("0.03"));
     assert_eq!(cost(&plan("3.6"), 10 * S), money("0.037"));
@@ -306,7 +312,7 @@ fn a_price_of_sleep_belongs_to_hourly_plans() {
     draft.method = "tiered".into();
     let wrong = draft.build().unwrap_err();
     assert!(
-        wrong.iter().any(|one| one.at == "parked_per_hour" && one.wrong == Wrong::Unexpected),
+        wrong.iter().any(|one| one.at == "parked_per_hour" && one.wrong == PlanMistake::Unexpected),
         "{wrong:?}"
     );
 }

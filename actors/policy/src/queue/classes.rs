@@ -28,7 +28,9 @@
 
 use super::{Ahead, State, View, Waiting, pace};
 use crate::lifecycle::Moment;
-use crate::placement::{Held, HoldTime, ModelName, Settings, Tenure, Urgency, Users};
+use crate::placement::{
+    DemandPriority, HoldTime, ModelName, PlacementSettings, Resident, Tenure, UserClasses,
+};
 use crate::spec::Class;
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -38,12 +40,12 @@ use std::time::Duration;
 pub const AGE: Duration = Duration::from_secs(120);
 
 /// How long a demand may be passed.
-pub fn age(settings: &Settings) -> Duration {
+pub fn age(settings: &PlacementSettings) -> Duration {
     AGE.min(settings.queue_timeout / 2)
 }
 
 /// Whether nobody passes it any more.
-pub(super) fn is_of_age(waiting: &Waiting, now: Moment, settings: &Settings) -> bool {
+pub(super) fn is_of_age(waiting: &Waiting, now: Moment, settings: &PlacementSettings) -> bool {
     now >= waiting.since.saturating_add(age(settings))
 }
 
@@ -56,7 +58,7 @@ pub(super) struct Asker {
 }
 
 impl Asker {
-    pub(super) fn of(waiting: &Waiting, now: Moment, settings: &Settings) -> Self {
+    pub(super) fn of(waiting: &Waiting, now: Moment, settings: &PlacementSettings) -> Self {
         let class = class(waiting);
         // Age makes it nobody's superior.
         let rank = if is_of_age(waiting, now, settings) { Class::Interactive } else { class };
@@ -66,13 +68,13 @@ impl Asker {
 
 fn class(waiting: &Waiting) -> Class {
     match waiting.urgency {
-        Urgency::Wanted(class) => class,
-        Urgency::Boot => Class::Batch,
+        DemandPriority::Wanted(class) => class,
+        DemandPriority::Boot => Class::Batch,
     }
 }
 
 /// Puts those who wait in the order in which they are served.
-pub(super) fn sort(state: &mut State, now: Moment, settings: &Settings) {
+pub(super) fn sort(state: &mut State, now: Moment, settings: &PlacementSettings) {
     let rank = |waiting: &Waiting| {
         let is_of_age = is_of_age(waiting, now, settings);
         (Reverse(is_of_age), Reverse((!is_of_age).then(|| class(waiting))), waiting.since)
@@ -94,7 +96,12 @@ pub fn ahead(state: &State, view: &View<'_>, model: &ModelName) -> Vec<Ahead> {
 }
 
 /// Those who wait and go before this one, which may or may not be among them.
-pub(super) fn in_front(state: &State, asker: &Waiting, now: Moment, settings: &Settings) -> Vec<Waiting> {
+pub(super) fn in_front(
+    state: &State,
+    asker: &Waiting,
+    now: Moment,
+    settings: &PlacementSettings,
+) -> Vec<Waiting> {
     let others = state.waiting.iter().filter(|one| one.model != asker.model);
     let waiting = others.chain([asker]).cloned().collect();
     let mut line = State { waiting, ..State::default() };
@@ -136,7 +143,7 @@ impl Terms {
         }
     }
 
-    fn towards(self, users: Users, asker: Asker, now: Moment) -> Towards {
+    fn towards(self, users: UserClasses, asker: Asker, now: Moment) -> Towards {
         let Asker { class: own, rank } = asker;
         if users.now > Some(rank) {
             return Towards::Above(None);
@@ -156,12 +163,12 @@ impl Terms {
 
 /// Changes how long a model keeps its memory, where it and its asker are of different classes. `load`: the asker's.
 pub(super) fn weigh(
-    one: &mut Held,
+    one: &mut Resident,
     tenure: Tenure,
     asker: Asker,
     load: Duration,
     now: Moment,
-    settings: &Settings,
+    settings: &PlacementSettings,
 ) {
     let terms = Terms { setting: settings.min_hold, resident: tenure.load, asker: load };
     match terms.towards(one.users, asker, now) {
@@ -183,7 +190,7 @@ pub(super) fn weigh(
 }
 
 /// How long a model that goes for an asker had to stay: what is more is left to its successor.
-pub(super) fn due(users: Users, tenure: Tenure, asker: Asker, load: Duration) -> Duration {
+pub(super) fn due(users: UserClasses, tenure: Tenure, asker: Asker, load: Duration) -> Duration {
     let terms = Terms { setting: HoldTime::Auto, resident: tenure.load, asker: load };
     let left = Class::ALL.into_iter().zip(users.left).filter(|(_, left)| left.is_some());
     let above = left.map(|(class, _)| class).filter(|class| *class > asker.rank).max();

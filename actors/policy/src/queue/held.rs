@@ -3,15 +3,16 @@
 use super::round::Round;
 use super::{ANSWER_TIME, Doze, Hold, Stage};
 use crate::lifecycle::Moment;
-use crate::placement::{Held, HeldPart, Part, Standing, Tenure};
+use crate::placement::{DeviceAllocation, HeldPart, Resident, ResidentState, Tenure};
 
 impl Round<'_> {
     /// The reservations as placement sees them.
-    pub(super) fn held(&self) -> Vec<Held> {
+    pub(super) fn held(&self) -> Vec<Resident> {
         let mut held = self.all_held();
         // Who could sleep, but has no room for it, can't.
-        let sleepers =
-            held.iter().filter(|one| one.sleep.is_some() && !matches!(one.standing, Standing::Parked { .. }));
+        let sleepers = held
+            .iter()
+            .filter(|one| one.sleep.is_some() && !matches!(one.standing, ResidentState::Parked { .. }));
         let cant = sleepers.filter(|one| !self.may_sleep(&one.model, &held)).map(|one| one.model.clone());
         for model in cant.collect::<Vec<_>>() {
             held.iter_mut().filter(|one| one.model == model).for_each(|one| one.sleep = None);
@@ -19,43 +20,46 @@ impl Round<'_> {
         held
     }
 
-    fn all_held(&self) -> Vec<Held> {
+    fn all_held(&self) -> Vec<Resident> {
         let now = self.view.now;
         let one = |hold: &Hold| {
             let seen = self.seen(&hold.model, hold.epoch);
             let shown = seen.map(|seen| seen.standing);
             // A model that we don't see yet is about to start.
-            let shown = shown.unwrap_or(Standing::Starting { wanted: true, since: now });
+            let shown = shown.unwrap_or(ResidentState::Starting { wanted: true, since: now });
             let standing = match (&hold.stage, shown) {
-                (Stage::Gone { .. }, _) => Standing::Settling,
+                (Stage::Gone { .. }, _) => ResidentState::Settling,
                 // It is told so, but a demand to wake goes before the answer.
                 (Stage::Kept | Stage::Refused { .. }, shown) if matches!(hold.doze, Doze::Down { .. }) => {
                     asleep(shown, now)
                 }
                 (Stage::Asked { at, .. }, _) if now < at.saturating_add(ANSWER_TIME) => leaving(shown),
                 (Stage::Yielding { .. }, _) => leaving(shown),
-                (Stage::Refused { until }, Standing::Ready { since, idle_since, .. }) if now < *until => {
-                    Standing::Ready { since, busy: true, idle_since }
+                (Stage::Refused { until }, ResidentState::Ready { since, idle_since, .. })
+                    if now < *until =>
+                {
+                    ResidentState::Ready { since, busy: true, idle_since }
                 }
-                (Stage::Refused { until }, Standing::Starting { since, .. }) if now < *until => {
-                    Standing::Starting { wanted: true, since }
+                (Stage::Refused { until }, ResidentState::Starting { since, .. }) if now < *until => {
+                    ResidentState::Starting { wanted: true, since }
                 }
                 _ => shown,
             };
             let mut parts = hold.parts.clone();
             // What has ended holds what it used, not what it might have used.
-            if standing == Standing::Settling {
+            if standing == ResidentState::Settling {
                 parts.iter_mut().for_each(|part| part.mib = part.actual.take().unwrap_or(part.mib));
             }
             let pinned = seen.is_some_and(|seen| seen.pinned);
             let warm = seen.and_then(|seen| seen.warm);
             let reload = seen.and_then(|seen| seen.reload);
-            let sleep = seen.filter(|_| standing != Standing::Settling).and_then(|seen| seen.sleep.clone());
+            let sleep =
+                seen.filter(|_| standing != ResidentState::Settling).and_then(|seen| seen.sleep.clone());
             let dozes =
                 sleep.is_some() && matches!(hold.doze, Doze::Asked | Doze::Wants | Doze::Going { .. });
             let tenure = Some(hold.tenure());
             let users = seen.map(|seen| seen.users).unwrap_or_default();
-            Held {
+            Resident {
                 standing,
                 pinned,
                 warm,
@@ -64,7 +68,7 @@ impl Round<'_> {
                 dozes,
                 tenure,
                 users,
-                ..Held::new(hold.model.clone(), parts)
+                ..Resident::new(hold.model.clone(), parts)
             }
         };
         self.state.holds.iter().map(one).collect()
@@ -78,28 +82,28 @@ impl Hold {
     }
 }
 
-pub(super) fn held_part(part: Part, unexplained_before: Option<i64>) -> HeldPart {
+pub(super) fn held_part(part: DeviceAllocation, unexplained_before: Option<i64>) -> HeldPart {
     HeldPart { device: part.device, mib: part.mib, actual: None, unexplained_before }
 }
 
 /// One that sleeps, as it shows: it may want to be woken, or be on its way out.
-fn asleep(shown: Standing, now: Moment) -> Standing {
+fn asleep(shown: ResidentState, now: Moment) -> ResidentState {
     match shown {
-        Standing::Parked { .. } | Standing::Leaving { .. } => shown,
-        Standing::Starting { since, .. } | Standing::Ready { since, .. } => {
-            Standing::Parked { since, wanted: true, idle_since: now }
+        ResidentState::Parked { .. } | ResidentState::Leaving { .. } => shown,
+        ResidentState::Starting { since, .. } | ResidentState::Ready { since, .. } => {
+            ResidentState::Parked { since, wanted: true, idle_since: now }
         }
         other => other,
     }
 }
 
 /// The same model, told to go.
-pub(super) fn leaving(standing: Standing) -> Standing {
+pub(super) fn leaving(standing: ResidentState) -> ResidentState {
     match standing {
-        Standing::Ready { since, .. } => Standing::Leaving { ready: Some(since) },
-        Standing::Starting { .. } => Standing::Leaving { ready: None },
+        ResidentState::Ready { since, .. } => ResidentState::Leaving { ready: Some(since) },
+        ResidentState::Starting { .. } => ResidentState::Leaving { ready: None },
         // What it holds asleep can be seen.
-        Standing::Parked { since, .. } => Standing::Leaving { ready: Some(since) },
+        ResidentState::Parked { since, .. } => ResidentState::Leaving { ready: Some(since) },
         other => other,
     }
 }

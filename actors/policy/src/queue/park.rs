@@ -8,7 +8,8 @@ use super::round::Round;
 use super::{Doze, Effect, Hold, Stage, State, View, Waiting};
 use crate::devices::{DeviceId, Requirement};
 use crate::placement::{
-    self, Held, HeldPart, ModelName, Need, Sleep, Standing, Urgency, Variant, guessed_reload, stop_cost,
+    self, DemandPriority, HeldPart, ModelName, Need, ParkedMemory, Resident, ResidentState, Variant,
+    guessed_reload, stop_cost,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +33,7 @@ pub fn may_park(state: &State, view: &View<'_>) -> Vec<(ModelName, bool)> {
 
 impl Round<'_> {
     /// Whether there is, or could be made, room for what this model holds asleep.
-    pub(super) fn may_sleep(&self, model: &ModelName, held: &[Held]) -> bool {
+    pub(super) fn may_sleep(&self, model: &ModelName, held: &[Resident]) -> bool {
         let one = held.iter().find(|one| one.model == *model && one.sleep.is_some());
         one.is_some_and(|one| self.room_for(one, held) != Room::Never)
     }
@@ -107,11 +108,11 @@ impl Round<'_> {
     }
 
     /// Demands what a model that sleeps needs awake, where it sleeps.
-    pub(super) fn wants_to_wake(&mut self, model: &ModelName, epoch: u64, urgency: Urgency) {
+    pub(super) fn wants_to_wake(&mut self, model: &ModelName, epoch: u64, urgency: DemandPriority) {
         self.state.waiting.retain(|one| one.model != *model);
         if let Some(mut waiting) = self.waking(model, epoch) {
             // Of which class those are who want it is seen here.
-            if urgency == Urgency::Boot {
+            if urgency == DemandPriority::Boot {
                 waiting.urgency = urgency;
             }
             self.state.waiting.push(waiting);
@@ -132,12 +133,12 @@ impl Round<'_> {
         let wake = seen.and_then(|seen| seen.sleep.as_ref()).map(|sleep| sleep.wake);
         let class = seen.and_then(|seen| seen.users.now).unwrap_or_default();
         let variants = Arc::from([variant]);
-        let urgency = Urgency::Wanted(class);
+        let urgency = DemandPriority::Wanted(class);
         Some(Waiting { wakes: true, urgency, ..Waiting::new(model, epoch, &variants, wake, self.view.now) })
     }
 
     /// The whole of what it needs is its own again.
-    pub(super) fn grant_wake(&mut self, waiting: &Waiting, held: &[Held]) -> Option<Held> {
+    pub(super) fn grant_wake(&mut self, waiting: &Waiting, held: &[Resident]) -> Option<Resident> {
         let others = placement::unexplained(&self.world(held));
         let now = self.view.now;
         let (model, epoch) = (waiting.model.clone(), waiting.epoch);
@@ -162,8 +163,8 @@ impl Round<'_> {
         hold.credit = credit;
         let tenure = Some(hold.tenure());
         self.effects.push(Effect::GrantWake { model: model.clone(), epoch });
-        let standing = Standing::Starting { wanted: true, since: now };
-        Some(Held { standing, tenure, ..Held::new(model, awake) })
+        let standing = ResidentState::Starting { wanted: true, since: now };
+        Some(Resident { standing, tenure, ..Resident::new(model, awake) })
     }
 
     /// Lets those sleep for whom there is room, and makes some where that is worth it.
@@ -191,7 +192,7 @@ impl Round<'_> {
         self.relieve();
     }
 
-    fn reserve_sleep(&mut self, model: &ModelName, epoch: u64, sleep: &Sleep, others: &[i64]) {
+    fn reserve_sleep(&mut self, model: &ModelName, epoch: u64, sleep: &ParkedMemory, others: &[i64]) {
         let snapshot = self.view.snapshot;
         let Some(hold) = self.hold(model, epoch) else { return };
         let awake = hold.parts.clone();
@@ -212,7 +213,7 @@ impl Round<'_> {
     }
 
     /// What a model that sleeps holds more than now, by places in the snapshot.
-    fn more(&self, one: &Held) -> Vec<(usize, i64)> {
+    fn more(&self, one: &Resident) -> Vec<(usize, i64)> {
         let has = |device: &DeviceId| {
             one.parts.iter().filter(|part| part.device == *device).map(|part| part.mib).sum::<u64>()
         };
@@ -224,7 +225,7 @@ impl Round<'_> {
         more.filter(|(_, mib)| *mib > 0).collect()
     }
 
-    fn room_for(&self, one: &Held, held: &[Held]) -> Room {
+    fn room_for(&self, one: &Resident, held: &[Resident]) -> Room {
         let more = self.more(one);
         if more.is_empty() {
             return Room::Now;
@@ -247,11 +248,11 @@ impl Round<'_> {
     }
 
     /// Those that sleep and are cheaper to lose than this one, the cheapest first.
-    fn cheaper<'b>(&self, than: &Held, held: &'b [Held]) -> Vec<(&'b Held, u64)> {
+    fn cheaper<'b>(&self, than: &Resident, held: &'b [Resident]) -> Vec<(&'b Resident, u64)> {
         let now = self.view.now;
         let limit = stop_cost(than, now);
         let parked = held.iter().filter(|one| {
-            matches!(one.standing, Standing::Parked { wanted: false, .. })
+            matches!(one.standing, ResidentState::Parked { wanted: false, .. })
                 && !one.pinned
                 && one.warm.is_none()
                 && one.model != than.model
@@ -263,7 +264,7 @@ impl Round<'_> {
     }
 
     /// Has the cheapest ones end until there is room.
-    fn make_room(&mut self, one: Option<&Held>, held: &[Held]) {
+    fn make_room(&mut self, one: Option<&Resident>, held: &[Resident]) {
         let Some(one) = one else { return };
         let more = self.more(one);
         let (_, mut rooms) = placement::room(&self.world(held));
@@ -296,8 +297,8 @@ impl Round<'_> {
         let (_, rooms) = placement::room(&self.world(&held));
         let now = self.view.now;
         for (at, _) in rooms.iter().enumerate().filter(|(_, room)| **room < 0) {
-            let on = |one: &&Held| {
-                matches!(one.standing, Standing::Parked { wanted: false, .. })
+            let on = |one: &&Resident| {
+                matches!(one.standing, ResidentState::Parked { wanted: false, .. })
                     && !one.pinned
                     && one.warm.is_none()
                     && one.parts.iter().any(|part| self.view.snapshot.position(&part.device) == Some(at))
@@ -326,6 +327,6 @@ fn part(device: DeviceId, mib: u64) -> HeldPart {
 }
 
 /// What a model that can sleep is taken to load: its successor's memory comes back at that price.
-pub(super) fn comes_back_in(load: Duration, sleep: Option<&Sleep>) -> Duration {
+pub(super) fn comes_back_in(load: Duration, sleep: Option<&ParkedMemory>) -> Duration {
     sleep.map_or(load, |sleep| load.min(sleep.wake))
 }

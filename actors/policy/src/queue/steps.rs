@@ -7,13 +7,13 @@ use super::pace::{self, most_credit};
 use super::park::comes_back_in;
 use super::round::Round;
 use super::{
-    BUSY_POLL, Denial, Doze, Effect, Event, FailedStart, Hold, MadeRoom, ModelView, POLL, SETTLE_POLL, Stage,
-    State, Step, View, Waiting,
+    BUSY_POLL, Denial, Doze, Effect, Event, FailedStart, Hold, MadeRoom, ObservedModel, POLL, SETTLE_POLL,
+    Stage, State, Step, View, Waiting,
 };
 use crate::lifecycle::Moment;
 use crate::placement::{
-    self, Blocker, Decision, Demand, Explanation, Held, HeldPart, HoldTime, ModelName, Part, Standing,
-    Urgency, Variant, Why, World, claims, decide, guessed_reload,
+    self, BlockReason, Blocker, Decision, Demand, DemandPriority, DeviceAllocation, Explanation, HeldPart,
+    HoldTime, ModelName, Resident, ResidentState, Variant, World, claims, decide, guessed_reload,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,7 +82,7 @@ impl Waiting {
             blocked_since: None,
             load,
             mib: variants.first().map_or(0, all),
-            urgency: Urgency::default(),
+            urgency: DemandPriority::default(),
             overlap: false,
             wakes: false,
             rivals: false,
@@ -178,7 +178,7 @@ impl Round<'_> {
         let view = self.view;
         for hold in self.state.holds.iter_mut().filter(|hold| !matches!(hold.stage, Stage::Gone { .. })) {
             let seen = view.models.iter().find(|seen| seen.model == hold.model && seen.epoch == hold.epoch);
-            if let Some(Standing::Ready { since, .. } | Standing::Leaving { ready: Some(since) }) =
+            if let Some(ResidentState::Ready { since, .. } | ResidentState::Leaving { ready: Some(since) }) =
                 seen.map(|seen| seen.standing)
                 && hold.ready.is_none()
                 && !matches!(hold.doze, Doze::Down { .. })
@@ -214,7 +214,7 @@ impl Round<'_> {
         self.state.failed.push(FailedStart { model, variant, at: self.view.now, devices, offline });
     }
 
-    pub(super) fn seen(&self, model: &ModelName, epoch: u64) -> Option<&ModelView> {
+    pub(super) fn seen(&self, model: &ModelName, epoch: u64) -> Option<&ObservedModel> {
         self.view.models.iter().find(|seen| seen.model == *model && seen.epoch == epoch)
     }
 
@@ -304,7 +304,7 @@ impl Round<'_> {
                 // What is free, and whether that will do, is read from a snapshot that is on its way.
                 Decision::Fits { .. } | Decision::Never { .. } if age == Age::Recent => {}
                 Decision::Fits { .. } if waiting.wakes => {
-                    held.retain(|one| one.model != waiting.model || one.standing == Standing::Settling);
+                    held.retain(|one| one.model != waiting.model || one.standing == ResidentState::Settling);
                     held.extend(self.grant_wake(&waiting, &held));
                     continue;
                 }
@@ -326,7 +326,8 @@ impl Round<'_> {
                     needed.models.extend(victims);
                 }
                 Decision::Wait { blockers, .. } => {
-                    let going = |one: &Blocker| matches!(one.why, Why::Leaving | Why::Settling);
+                    let going =
+                        |one: &Blocker| matches!(one.why, BlockReason::Leaving | BlockReason::Settling);
                     if !blockers.iter().all(going) {
                         waiting.rivals = true;
                         let since = *waiting.blocked_since.get_or_insert(now);
@@ -368,7 +369,7 @@ impl Round<'_> {
         let loading = self.state.holds.iter().filter(|hold| {
             let seen = self.seen(&hold.model, hold.epoch).map(|seen| seen.standing);
             hold.model != asker.model
-                && matches!(seen, None | Some(Standing::Starting { wanted: true, .. }))
+                && matches!(seen, None | Some(ResidentState::Starting { wanted: true, .. }))
                 && matches!(hold.stage, Stage::Kept)
         });
         let loading: Vec<usize> = loading
@@ -388,12 +389,12 @@ impl Round<'_> {
 
     /// What all who wait want; `auto_start` is nobody's rival.
     fn all_wants(&self) -> Vec<(ModelName, Vec<usize>)> {
-        let wanted = self.state.waiting.iter().filter(|one| one.urgency != Urgency::Boot);
+        let wanted = self.state.waiting.iter().filter(|one| one.urgency != DemandPriority::Boot);
         wanted.map(|one| (one.model.clone(), self.claimed(one))).collect()
     }
 
     /// Sets how long each model keeps its memory from this asker.
-    fn keep(&self, held: &mut [Held], asker: &Waiting, rivalry: &Rivalry) {
+    fn keep(&self, held: &mut [Resident], asker: &Waiting, rivalry: &Rivalry) {
         let View { now, snapshot, settings, .. } = *self.view;
         for one in held {
             let Some(tenure) = one.tenure else { continue };
@@ -401,7 +402,7 @@ impl Round<'_> {
                 snapshot.position(&part.device).is_some_and(|at| rivalry.get(at) == Some(&true))
             };
             let ready = match one.standing {
-                Standing::Ready { since, .. } => Some(since),
+                ResidentState::Ready { since, .. } => Some(since),
                 _ => None,
             };
             let load = pace::expected(asker.load, asker.mib, tenure);
@@ -422,14 +423,15 @@ impl Round<'_> {
         &mut self,
         waiting: &Waiting,
         variant: usize,
-        assignment: Vec<Part>,
-        held: &[Held],
+        assignment: Vec<DeviceAllocation>,
+        held: &[Resident],
         explanation: Box<Explanation>,
-    ) -> Held {
+    ) -> Resident {
         let (model, epoch) = (waiting.model.clone(), waiting.epoch);
         let name = waiting.variants.get(variant).map_or_else(|| "".into(), |one| Arc::clone(&one.name));
         let others = placement::unexplained(&self.world(held));
-        let others_on = |part: &Part| others.get(self.view.snapshot.position(&part.device)?).copied();
+        let others_on =
+            |part: &DeviceAllocation| others.get(self.view.snapshot.position(&part.device)?).copied();
         let parts = assignment.iter().map(|part| held_part(part.clone(), others_on(part)));
         let parts: Vec<HeldPart> = parts.collect();
         let used_before = self.used_on(&parts);
@@ -461,18 +463,18 @@ impl Round<'_> {
             explanation,
             made_room,
         });
-        let standing = Standing::Starting { wanted: true, since: now };
-        Held { standing, tenure, ..Held::new(model, parts) }
+        let standing = ResidentState::Starting { wanted: true, since: now };
+        Resident { standing, tenure, ..Resident::new(model, parts) }
     }
 
-    fn deny(&mut self, waiting: &Waiting, demand: &Demand, held: &[Held], denial: Denial) {
+    fn deny(&mut self, waiting: &Waiting, demand: &Demand, held: &[Resident], denial: Denial) {
         let explanation = Box::new(placement::explain(&self.world(held), demand));
         let (model, epoch) = (waiting.model.clone(), waiting.epoch);
         self.effects.push(Effect::Deny { model, epoch, denial, explanation });
     }
 
     /// Asks a model to go; from now on it counts as leaving.
-    fn ask(&mut self, model: &ModelName, held: &mut [Held], asker: &Waiting, busy: bool, park: bool) {
+    fn ask(&mut self, model: &ModelName, held: &mut [Resident], asker: &Waiting, busy: bool, park: bool) {
         let now = self.view.now;
         let gone = |hold: &&mut Hold| hold.model == *model && !matches!(hold.stage, Stage::Gone { .. });
         let Some(at) = self.state.holds.iter_mut().find(gone).map(|hold| hold.epoch) else { return };
@@ -510,20 +512,21 @@ impl Round<'_> {
     }
 
     /// Busy models have had their time when somebody has waited for `max_hold` while they were ready.
-    fn ask_to_yield(&mut self, blockers: &[Blocker], since: Moment, held: &mut [Held], asker: &Waiting) {
+    fn ask_to_yield(&mut self, blockers: &[Blocker], since: Moment, held: &mut [Resident], asker: &Waiting) {
         let now = self.view.now;
         for blocker in blockers {
-            if let Why::Young { until, .. } | Why::Guarded { until, .. } = blocker.why {
+            if let BlockReason::Young { until, .. } | BlockReason::Guarded { until, .. } = blocker.why {
                 self.look_at(until);
             }
         }
         // As long as somebody else comes first, the room that a yield makes would be theirs.
-        if blockers.iter().any(|one| one.why == Why::First) {
+        if blockers.iter().any(|one| one.why == BlockReason::First) {
             return;
         }
-        for blocker in blockers.iter().filter(|one| one.why == Why::Busy) {
+        for blocker in blockers.iter().filter(|one| one.why == BlockReason::Busy) {
             let Some(one) = held.iter().find(|one| one.model == blocker.model) else { continue };
-            let (Standing::Ready { since: ready, .. }, Some(patience)) = (one.standing, one.patience) else {
+            let (ResidentState::Ready { since: ready, .. }, Some(patience)) = (one.standing, one.patience)
+            else {
                 continue;
             };
             let until = since.max(ready).saturating_add(patience).max(one.guarded_until.unwrap_or_default());
@@ -554,7 +557,7 @@ impl Round<'_> {
         settled.chain(poll).chain(due).chain(self.next_look).chain(self.state.quiet_until).min()
     }
 
-    pub(super) fn world<'b>(&'b self, held: &'b [Held]) -> World<'b> {
+    pub(super) fn world<'b>(&'b self, held: &'b [Resident]) -> World<'b> {
         let View { now, snapshot, settings, .. } = *self.view;
         World { now, snapshot, held, settings, dated: false }
     }
@@ -577,11 +580,11 @@ impl Round<'_> {
     }
 
     /// What those who come later must leave to this demand.
-    fn claim(&self, demand: &Demand) -> Option<Held> {
+    fn claim(&self, demand: &Demand) -> Option<Resident> {
         let parts = claims(self.view.snapshot, demand).into_iter();
         let parts: Vec<HeldPart> = parts.map(|part| held_part(part, None)).collect();
         let model = demand.model.clone();
         let none = parts.is_empty();
-        (!none).then(|| Held { standing: Standing::First, ..Held::new(model, parts) })
+        (!none).then(|| Resident { standing: ResidentState::First, ..Resident::new(model, parts) })
     }
 }

@@ -4,14 +4,14 @@ use super::held::leaving;
 use super::round::Round;
 use super::steps::Needed;
 use super::{Doze, Effect, Hold, Stage};
-use crate::placement::{Held, ModelName, Standing, make_way};
+use crate::placement::{ModelName, Resident, ResidentState, make_way};
 
 impl Round<'_> {
     /// Sends models away from devices that other programs need.
-    pub(super) fn make_way(&mut self, held: &mut [Held], needed: &mut Needed) {
+    pub(super) fn make_way(&mut self, held: &mut [Resident], needed: &mut Needed) {
         for (at, device) in self.view.snapshot.devices.iter().enumerate() {
             let going = if device.shared.paused_until.is_some() {
-                let on = |one: &&Held| one.parts.iter().any(|part| part.device == device.id);
+                let on = |one: &&Resident| one.parts.iter().any(|part| part.device == device.id);
                 held.iter().filter(on).map(|one| one.model.clone()).collect()
             } else if device.shared.gives_way && device.online {
                 make_way(&self.world(held), at)
@@ -28,15 +28,15 @@ impl Round<'_> {
     }
 
     /// Asks a model to go for other programs: at once if it is idle, otherwise when its answers have ended.
-    fn send_away(&mut self, model: &ModelName, device: &str, held: &mut [Held], all_of_it: bool) {
+    fn send_away(&mut self, model: &ModelName, device: &str, held: &mut [Resident], all_of_it: bool) {
         let now = self.view.now;
         let may_sleep = !all_of_it && self.may_sleep(model, held);
         let Some(one) = held.iter_mut().find(|one| one.model == *model) else { return };
         let busy = match one.standing {
-            Standing::Ready { busy, .. } => busy,
-            Standing::Starting { wanted, .. } => wanted,
-            Standing::Parked { .. } => false,
-            Standing::Leaving { .. } | Standing::Settling | Standing::First => return,
+            ResidentState::Ready { busy, .. } => busy,
+            ResidentState::Starting { wanted, .. } => wanted,
+            ResidentState::Parked { .. } => false,
+            ResidentState::Leaving { .. } | ResidentState::Settling | ResidentState::First => return,
         };
         let alive = |hold: &&mut Hold| hold.model == *model && !matches!(hold.stage, Stage::Gone { .. });
         let snapshot = self.view.snapshot;
@@ -45,7 +45,7 @@ impl Round<'_> {
         if matches!(hold.stage, Stage::Refused { until } if now < until) {
             return;
         }
-        let park = may_sleep && matches!(one.standing, Standing::Ready { .. });
+        let park = may_sleep && matches!(one.standing, ResidentState::Ready { .. });
         one.standing = leaving(one.standing);
         one.dozes = park;
         if park {

@@ -4,18 +4,18 @@ use crate::spec::Launch;
 
 /// What the configuration calls a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Names {
-    own: Candidate,
+pub struct ModelNames {
+    own: NameCandidate,
     aliases: Vec<String>,
     /// `served_name`.
-    served: Option<Candidate>,
+    served: Option<NameCandidate>,
     /// The words of the command that started it: mlx_lm.server and others know a model by the path that they were given.
     launch: Vec<String>,
 }
 
 /// A model in a backend's list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
+pub struct ListedModel {
     /// Its name there.
     pub name: String,
     /// Whether the backend says that it is loaded.
@@ -28,7 +28,7 @@ pub struct Listed {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
     /// In its order.
-    pub models: Vec<Listed>,
+    pub models: Vec<ListedModel>,
     /// Who wrote it, as `owned_by` says of the first.
     pub owner: Option<String>,
 }
@@ -71,16 +71,16 @@ impl Listing {
 
 /// A name to ask by.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Candidate {
+pub(super) struct NameCandidate {
     pub(super) name: String,
     /// Requests must be sent on under this name once it is accepted.
     pub(super) forced: bool,
 }
 
-impl Names {
+impl ModelNames {
     /// The names of a model; `served` is `served_name`.
     pub fn new(own: &str, aliases: &[String], served: Option<&str>) -> Self {
-        let candidate = |name: &str, forced| Candidate { name: name.to_owned(), forced };
+        let candidate = |name: &str, forced| NameCandidate { name: name.to_owned(), forced };
         Self {
             own: candidate(own, false),
             aliases: aliases.to_vec(),
@@ -113,22 +113,22 @@ impl Names {
         })
     }
 
-    pub(super) fn own(&self) -> Candidate {
+    pub(super) fn own(&self) -> NameCandidate {
         self.own.clone()
     }
 
-    pub(super) fn fallback(&self) -> &Candidate {
+    pub(super) fn fallback(&self) -> &NameCandidate {
         self.served.as_ref().unwrap_or(&self.own)
     }
 
     /// Never the first of a list because it is the first: that may load a foreign model, or cost money.
-    pub(super) fn candidates(&self, listing: Option<&Listing>) -> Vec<Candidate> {
+    pub(super) fn candidates(&self, listing: Option<&Listing>) -> Vec<NameCandidate> {
         if let Some(served) = &self.served {
             return vec![served.clone()];
         }
         let nothing = Listing::default();
         let listing = listing.unwrap_or(&nothing);
-        let forced = |name: &str| Candidate { name: name.to_owned(), forced: true };
+        let forced = |name: &str| NameCandidate { name: name.to_owned(), forced: true };
         if listing.takes_any_name() {
             return vec![self.own()];
         }
@@ -168,11 +168,15 @@ impl Names {
     }
 
     /// An alias to try on a backend that has taken the model's own name from its list: does it take any?
-    pub(super) fn curious(&self, accepted: &Candidate, listing: Option<&Listing>) -> Option<Candidate> {
+    pub(super) fn curious(
+        &self,
+        accepted: &NameCandidate,
+        listing: Option<&Listing>,
+    ) -> Option<NameCandidate> {
         let is_own = self.served.is_none() && accepted.forced && accepted.name == self.own.name;
         let alias = self.aliases.first().filter(|_| is_own)?;
         let known = listing.is_some_and(|listing| listing.has(alias));
-        (!known).then(|| Candidate { name: alias.clone(), forced: false })
+        (!known).then(|| NameCandidate { name: alias.clone(), forced: false })
     }
 }
 

@@ -8,25 +8,30 @@ fn chat() -> Vec<ProbeSpec> {
     built_in().into_iter().find(|mode| mode.name == "Chat").map(|mode| mode.probes).unwrap_or_default()
 }
 
-fn names(own: &str, aliases: &[&str]) -> Names {
-    Names::new(own, &aliases.iter().map(|alias| (*alias).to_owned()).collect::<Vec<_>>(), None)
+fn names(own: &str, aliases: &[&str]) -> ModelNames {
+    ModelNames::new(own, &aliases.iter().map(|alias| (*alias).to_owned()).collect::<Vec<_>>(), None)
 }
 
-fn readiness(names: Names) -> Readiness {
-    Readiness::new(chat(), names, Lessons::default())
+fn readiness(names: ModelNames) -> Readiness {
+    Readiness::new(chat(), names, PastStarts::default())
 }
 
-fn answer(status: u16, text: &str) -> Heard {
-    Heard::Answer { status, text: text.to_owned(), listing: None, took: Duration::from_millis(1) }
+fn answer(status: u16, text: &str) -> ProbeAnswer {
+    ProbeAnswer::Answer { status, text: text.to_owned(), listing: None, took: Duration::from_millis(1) }
 }
 
-fn list(names: &[&str]) -> Heard {
+fn list(names: &[&str]) -> ProbeAnswer {
     let models = names.iter().map(|name| match name.strip_prefix('*') {
-        Some(name) => Listed { name: name.to_owned(), loaded: true, context: Some(4096) },
-        None => Listed { name: (*name).to_owned(), loaded: false, context: None },
+        Some(name) => ListedModel { name: name.to_owned(), loaded: true, context: Some(4096) },
+        None => ListedModel { name: (*name).to_owned(), loaded: false, context: None },
     });
     let listing = Listing { models: models.collect(), owner: None };
-    Heard::Answer { status: 200, text: String::new(), listing: Some(listing), took: Duration::from_millis(1) }
+    ProbeAnswer::Answer {
+        status: 200,
+        text: String::new(),
+        listing: Some(listing),
+        took: Duration::from_millis(1),
+    }
 }
 
 fn asked(readiness: &Readiness) -> (String, String) {
@@ -35,14 +40,14 @@ fn asked(readiness: &Readiness) -> (String, String) {
 }
 
 /// The names by which a backend is asked that lists these and refuses all but `known`; and what comes of it.
-fn names_asked(names: Names, listed: &[&str], known: &[&str]) -> (Vec<String>, Next) {
+fn names_asked(names: ModelNames, listed: &[&str], known: &[&str]) -> (Vec<String>, ProbeStep) {
     let mut readiness = readiness(names);
     let mut next = readiness.hear(list(listed), Duration::ZERO);
     let mut asked_for = Vec::new();
     let mut now = Duration::ZERO;
     loop {
         match next {
-            Next::AskOn | Next::Wait(..) => {}
+            ProbeStep::AskOn | ProbeStep::Wait(..) => {}
             end => return (asked_for, end),
         }
         now += Duration::from_millis(500);
@@ -61,9 +66,9 @@ fn names_asked(names: Names, listed: &[&str], known: &[&str]) -> (Vec<String>, N
     }
 }
 
-fn served(next: Next) -> Option<String> {
+fn served(next: ProbeStep) -> Option<String> {
     match next {
-        Next::Ready(found) => found.served_name,
+        ProbeStep::Ready(found) => found.served_name,
         other => panic!("{other:?}"),
     }
 }
@@ -80,8 +85,8 @@ fn the_first_of_a_list_is_never_asked_for_being_the_first() {
     // Nobody knows it: not a foreign model, but a refusal that says so.
     let (asked, next) = names_asked(own(), &["other/big", "c"], &["other/big", "c"]);
     assert_eq!(asked, ["mine"]);
-    let Next::Never(refused) = next else { panic!("{next:?}") };
-    assert_eq!(refused.what, What::Name(vec!["mine".to_owned()]));
+    let ProbeStep::Never(refused) = next else { panic!("{next:?}") };
+    assert_eq!(refused.what, RefusedThing::Name(vec!["mine".to_owned()]));
     assert_eq!(refused.listed, ["other/big", "c"]);
 }
 
@@ -128,9 +133,9 @@ fn what_waits_by_a_name_that_is_not_listed_says_so() {
     let mut readiness = readiness(names("mine", &[]));
     readiness.hear(list(&["other/big", "a"]), Duration::ZERO);
     // Another path of the gate may know better.
-    assert_eq!(readiness.hear(answer(500, "Internal"), Duration::ZERO), Next::AskOn);
-    assert_eq!(readiness.hear(answer(200, ""), Duration::ZERO), Next::AskOn);
-    let Next::Wait(_, Some(why)) = readiness.hear(answer(500, "Internal"), Duration::ZERO) else {
+    assert_eq!(readiness.hear(answer(500, "Internal"), Duration::ZERO), ProbeStep::AskOn);
+    assert_eq!(readiness.hear(answer(200, ""), Duration::ZERO), ProbeStep::AskOn);
+    let ProbeStep::Wait(_, Some(why)) = readiness.hear(answer(500, "Internal"), Duration::ZERO) else {
         panic!("it waits")
     };
     assert_eq!(
@@ -154,24 +159,28 @@ fn an_alias_is_tried_where_a_listed_name_might_be_the_only_one() {
 
 #[test]
 fn served_name_is_the_only_name_that_is_asked_for() {
-    let names = Names::new("qwen", &["gpt-4".to_owned()], Some("org/q"));
+    let names = ModelNames::new("qwen", &["gpt-4".to_owned()], Some("org/q"));
     let (asked, next) = names_asked(names.clone(), &["qwen", "org/q"], &["org/q", "qwen"]);
     assert_eq!((asked, served(next).as_deref()), (vec!["org/q".to_owned()], Some("org/q")));
     let (asked, next) = names_asked(names, &["qwen"], &["qwen"]);
     assert_eq!(asked, ["org/q"]);
-    assert!(matches!(next, Next::Never(Refused { what: What::Name(_), .. })));
+    assert!(matches!(next, ProbeStep::Never(ReadinessError { what: RefusedThing::Name(_), .. })));
 }
 
 #[test]
 fn refusals_are_told_within_seconds_and_by_their_kind() {
     let cases = [
-        (404, r#"{"detail":"Not Found"}"#, What::Path),
-        (404, r#"{"error":{"message":"File Not Found","type":"not_found_error"}}"#, What::Path),
-        (405, "", What::Path),
-        (404, r#"{"error":"Cannot find that one"}"#, What::Name(vec!["mine".to_owned()])),
-        (400, r#"{"detail":"Server is pinned to model '/srv/x'"}"#, What::Name(vec!["mine".to_owned()])),
-        (401, "no key", What::Key),
-        (501, "this server does not support chat", What::Request),
+        (404, r#"{"detail":"Not Found"}"#, RefusedThing::Path),
+        (404, r#"{"error":{"message":"File Not Found","type":"not_found_error"}}"#, RefusedThing::Path),
+        (405, "", RefusedThing::Path),
+        (404, r#"{"error":"Cannot find that one"}"#, RefusedThing::Name(vec!["mine".to_owned()])),
+        (
+            400,
+            r#"{"detail":"Server is pinned to model '/srv/x'"}"#,
+            RefusedThing::Name(vec!["mine".to_owned()]),
+        ),
+        (401, "no key", RefusedThing::Key),
+        (501, "this server does not support chat", RefusedThing::Request),
     ];
     for (status, text, what) in cases {
         let mut readiness = readiness(names("mine", &[]));
@@ -182,10 +191,10 @@ fn refusals_are_told_within_seconds_and_by_their_kind() {
                 _ => answer(status, text),
             };
             match readiness.hear(heard, now) {
-                Next::Never(refused) => break refused,
-                Next::Wait(pause, _) => now += pause,
-                Next::AskOn => {}
-                Next::Ready(_) => panic!("{status} {text} is not ready"),
+                ProbeStep::Never(refused) => break refused,
+                ProbeStep::Wait(pause, _) => now += pause,
+                ProbeStep::AskOn => {}
+                ProbeStep::Ready(_) => panic!("{status} {text} is not ready"),
             }
         };
         assert_eq!(refused.what, what, "{status} {text}");
@@ -199,21 +208,21 @@ fn a_name_that_is_not_listed_is_to_blame_for_a_refusal_without_words() {
     // infinity with an embedder and a reranker: 400 for the wrong one.
     let refuses = |listed: &[&str]| {
         let mut readiness = readiness(names("mine", &[]));
-        assert_eq!(readiness.hear(list(listed), Duration::ZERO), Next::AskOn);
+        assert_eq!(readiness.hear(list(listed), Duration::ZERO), ProbeStep::AskOn);
         readiness.hear(answer(400, "does not support rerank"), Duration::ZERO)
     };
-    assert!(matches!(refuses(&["embedder", "other"]), Next::Wait(..)));
-    assert_eq!(refuses(&["embedder"]), Next::AskOn);
-    assert!(matches!(refuses(&["mine", "embedder"]), Next::Ready(_)));
+    assert!(matches!(refuses(&["embedder", "other"]), ProbeStep::Wait(..)));
+    assert_eq!(refuses(&["embedder"]), ProbeStep::AskOn);
+    assert!(matches!(refuses(&["mine", "embedder"]), ProbeStep::Ready(_)));
 }
 
 #[test]
 fn a_trial_that_is_refused_for_its_own_sake_is_ready() {
     for status in [400, 413, 422] {
         let mut readiness = readiness(names("mine", &[]));
-        assert_eq!(readiness.hear(list(&["mine"]), Duration::ZERO), Next::AskOn);
+        assert_eq!(readiness.hear(list(&["mine"]), Duration::ZERO), ProbeStep::AskOn);
         match readiness.hear(answer(status, "max_tokens must be at least 2"), Duration::ZERO) {
-            Next::Ready(found) => assert_eq!(found.trial_refused.map(|refused| refused.0), Some(status)),
+            ProbeStep::Ready(found) => assert_eq!(found.trial_refused.map(|refused| refused.0), Some(status)),
             other => panic!("{status}: {other:?}"),
         }
     }
@@ -225,17 +234,18 @@ fn loading_is_waited_for_at_a_short_pace() {
     for (now, pause) in [(0, 2), (64, 2), (320, 10), (640, 20), (300_000, 20)]
         .map(|(now, pause)| (Duration::from_millis(now), Duration::from_millis(pause)))
     {
-        assert_eq!(readiness.hear(Heard::Nothing, now), Next::Wait(pause, None));
-        let quick = Heard::Answer { status: 503, text: String::new(), listing: None, took: Duration::ZERO };
-        assert!(matches!(readiness.hear(quick, now), Next::Wait(same, Some(_)) if same == pause));
+        assert_eq!(readiness.hear(ProbeAnswer::Nothing, now), ProbeStep::Wait(pause, None));
+        let quick =
+            ProbeAnswer::Answer { status: 503, text: String::new(), listing: None, took: Duration::ZERO };
+        assert!(matches!(readiness.hear(quick, now), ProbeStep::Wait(same, Some(_)) if same == pause));
     }
     for status in [503, 429, 500, 502] {
         for (now, took, pause) in
             [(16, 2, 2), (160, 40, 20), (1000, 10, 40), (1000, 40, 125), (60_000, 90, 250)]
         {
             let (now, took) = (Duration::from_millis(now), Duration::from_millis(took));
-            let slow = Heard::Answer { status, text: "loading".to_owned(), listing: None, took };
-            let Next::Wait(found, Some(_)) = readiness.hear(slow, now) else { panic!("{status}") };
+            let slow = ProbeAnswer::Answer { status, text: "loading".to_owned(), listing: None, took };
+            let ProbeStep::Wait(found, Some(_)) = readiness.hear(slow, now) else { panic!("{status}") };
             // A backend that needs long for an answer isn't kept busy with answers, nor a short start drawn out.
             assert_eq!(found, Duration::from_millis(pause), "{status} at {now:?}");
         }
@@ -247,33 +257,33 @@ fn loading_is_waited_for_at_a_short_pace() {
 fn a_gate_that_says_yes_too_early_is_left_for_one_that_knows() {
     // llama-server lists its model while it loads; its /health doesn't lie.
     let mut readiness = readiness(names("mine", &[]));
-    assert_eq!(readiness.hear(list(&["mine"]), Duration::ZERO), Next::AskOn);
-    assert_eq!(readiness.hear(answer(503, "Loading model"), Duration::ZERO), Next::AskOn);
+    assert_eq!(readiness.hear(list(&["mine"]), Duration::ZERO), ProbeStep::AskOn);
+    assert_eq!(readiness.hear(answer(503, "Loading model"), Duration::ZERO), ProbeStep::AskOn);
     assert_eq!(asked(&readiness).0, "GET /health");
-    assert!(matches!(readiness.hear(answer(503, "Loading model"), Duration::ZERO), Next::Wait(..)));
+    assert!(matches!(readiness.hear(answer(503, "Loading model"), Duration::ZERO), ProbeStep::Wait(..)));
     assert_eq!(asked(&readiness).0, "GET /health");
-    assert_eq!(readiness.hear(answer(200, "ok"), Duration::ZERO), Next::AskOn);
-    let Next::Ready(found) = readiness.hear(answer(200, "{}"), Duration::ZERO) else { panic!("ready") };
+    assert_eq!(readiness.hear(answer(200, "ok"), Duration::ZERO), ProbeStep::AskOn);
+    let ProbeStep::Ready(found) = readiness.hear(answer(200, "{}"), Duration::ZERO) else { panic!("ready") };
     // The next start knows: the list for the names, /health for the moment, and no trial.
     let mut again = Readiness::new(chat(), names("mine", &[]), found.lessons);
-    assert_eq!(again.hear(list(&["mine"]), Duration::ZERO), Next::AskOn);
+    assert_eq!(again.hear(list(&["mine"]), Duration::ZERO), ProbeStep::AskOn);
     assert_eq!(asked(&again).0, "GET /health");
-    assert!(matches!(again.hear(answer(503, ""), Duration::ZERO), Next::Wait(..)));
-    let Next::Ready(found) = again.hear(answer(200, "ok"), Duration::ZERO) else { panic!("ready") };
+    assert!(matches!(again.hear(answer(503, ""), Duration::ZERO), ProbeStep::Wait(..)));
+    let ProbeStep::Ready(found) = again.hear(answer(200, "ok"), Duration::ZERO) else { panic!("ready") };
     assert_eq!(found.served_name.as_deref(), Some("mine"));
     // And the one after that, too.
     let mut third = Readiness::new(chat(), names("mine", &[]), found.lessons);
-    assert_eq!(third.hear(list(&["mine"]), Duration::ZERO), Next::AskOn);
-    assert!(matches!(third.hear(answer(200, "ok"), Duration::ZERO), Next::Ready(_)));
+    assert_eq!(third.hear(list(&["mine"]), Duration::ZERO), ProbeStep::AskOn);
+    assert!(matches!(third.hear(answer(200, "ok"), Duration::ZERO), ProbeStep::Ready(_)));
 }
 
 #[test]
 fn the_list_tells_the_rest_where_no_question_names_the_model() {
     let gate = || chat().into_iter().take(1).collect();
     let found = |listed: &[&str]| {
-        let mut readiness = Readiness::new(gate(), names("mine", &[]), Lessons::default());
+        let mut readiness = Readiness::new(gate(), names("mine", &[]), PastStarts::default());
         match readiness.hear(list(listed), Duration::ZERO) {
-            Next::Ready(found) => (found.served_name, found.context),
+            ProbeStep::Ready(found) => (found.served_name, found.context),
             other => panic!("{other:?}"),
         }
     };
@@ -285,16 +295,17 @@ fn the_list_tells_the_rest_where_no_question_names_the_model() {
 #[test]
 fn who_wrote_the_list_is_known_at_each_start() {
     let listing = Listing {
-        models: vec![Listed { name: "mine".to_owned(), loaded: true, context: Some(4096) }],
+        models: vec![ListedModel { name: "mine".to_owned(), loaded: true, context: Some(4096) }],
         owner: Some("vllm".to_owned()),
     };
     let took = Duration::from_millis(1);
-    let listed = || Heard::Answer { status: 200, text: String::new(), listing: Some(listing.clone()), took };
+    let listed =
+        || ProbeAnswer::Answer { status: 200, text: String::new(), listing: Some(listing.clone()), took };
     let mut first = readiness(names("mine", &[]));
-    assert_eq!(first.hear(listed(), Duration::ZERO), Next::AskOn);
-    let Next::Ready(found) = first.hear(answer(200, "{}"), Duration::ZERO) else { panic!("ready") };
+    assert_eq!(first.hear(listed(), Duration::ZERO), ProbeStep::AskOn);
+    let ProbeStep::Ready(found) = first.hear(answer(200, "{}"), Duration::ZERO) else { panic!("ready") };
     let mut second = Readiness::new(chat(), names("mine", &[]), found.lessons.clone());
-    let Next::Ready(again) = second.hear(listed(), Duration::ZERO) else { panic!("ready") };
+    let ProbeStep::Ready(again) = second.hear(listed(), Duration::ZERO) else { panic!("ready") };
     assert_eq!((again.owner.as_deref(), again.context), (Some("vllm"), Some(4096)));
     assert_eq!(again, found);
 }
@@ -304,7 +315,7 @@ fn a_backend_without_the_paths_of_the_gate_is_asked_for_an_answer() {
     let mut readiness = readiness(names("mine", &[]));
     for path in ["GET /v1/models", "GET /health"] {
         assert_eq!(asked(&readiness).0, path);
-        assert_eq!(readiness.hear(answer(404, "Not Found"), Duration::ZERO), Next::AskOn);
+        assert_eq!(readiness.hear(answer(404, "Not Found"), Duration::ZERO), ProbeStep::AskOn);
     }
     assert_eq!(asked(&readiness).0, "POST /v1/chat/completions");
 }
@@ -313,11 +324,11 @@ fn a_backend_without_the_paths_of_the_gate_is_asked_for_an_answer() {
 fn each_question_has_its_own_patience() {
     let mut readiness = readiness(names("mine", &[]));
     let seconds = Duration::from_secs;
-    assert!(matches!(readiness.hear(answer(401, "no key"), seconds(0)), Next::Wait(..)));
-    assert_eq!(readiness.hear(list(&["mine"]), seconds(1)), Next::AskOn);
+    assert!(matches!(readiness.hear(answer(401, "no key"), seconds(0)), ProbeStep::Wait(..)));
+    assert_eq!(readiness.hear(list(&["mine"]), seconds(1)), ProbeStep::AskOn);
     for (now, is_over) in [(4, false), (6, false), (7, true)] {
         let next = readiness.hear(answer(401, "no key"), seconds(now));
-        assert_eq!(matches!(next, Next::Never(_)), is_over, "{now} s: {next:?}");
+        assert_eq!(matches!(next, ProbeStep::Never(_)), is_over, "{now} s: {next:?}");
     }
 }
 
@@ -326,20 +337,20 @@ fn a_trial_is_left_out_only_where_the_gate_was_right_and_the_list_is_the_same() 
     let ready = |took: Duration| {
         let mut readiness = readiness(names("mine", &[]));
         readiness.hear(list(&["mine"]), Duration::ZERO);
-        let trial = Heard::Answer { status: 200, text: String::new(), listing: None, took };
+        let trial = ProbeAnswer::Answer { status: 200, text: String::new(), listing: None, took };
         match readiness.hear(trial, Duration::ZERO) {
-            Next::Ready(found) => found.lessons,
+            ProbeStep::Ready(found) => found.lessons,
             other => panic!("{other:?}"),
         }
     };
-    let second = |lessons: Lessons, listed: &[&str]| {
+    let second = |lessons: PastStarts, listed: &[&str]| {
         Readiness::new(chat(), names("mine", &[]), lessons).hear(list(listed), Duration::ZERO)
     };
     let quick = ready(Duration::from_millis(30));
-    assert!(matches!(second(quick.clone(), &["mine"]), Next::Ready(_)));
-    assert_eq!(second(quick, &["other"]), Next::AskOn);
+    assert!(matches!(second(quick.clone(), &["mine"]), ProbeStep::Ready(_)));
+    assert_eq!(second(quick, &["other"]), ProbeStep::AskOn);
     // It loaded while it was asked: the list tells nothing.
-    assert_eq!(second(ready(Duration::from_secs(20)), &["mine"]), Next::AskOn);
+    assert_eq!(second(ready(Duration::from_secs(20)), &["mine"]), ProbeStep::AskOn);
 }
 
 #[test]
@@ -389,7 +400,11 @@ fn a_list_tells_the_context_its_writer_and_whether_names_matter() {
     let listing = |models: &[(&str, u64)], owner: &str| Listing {
         models: models
             .iter()
-            .map(|(name, context)| Listed { name: (*name).to_owned(), loaded: true, context: Some(*context) })
+            .map(|(name, context)| ListedModel {
+                name: (*name).to_owned(),
+                loaded: true,
+                context: Some(*context),
+            })
             .collect(),
         owner: Some(owner.to_owned()),
     };
@@ -419,5 +434,5 @@ fn a_name_is_wrong_where_the_words_are_of_models_and_not_of_paths() {
 #[test]
 fn what_the_gate_dislikes_is_no_answer_to_a_request() {
     let mut readiness = readiness(names("mine", &[]));
-    assert!(!matches!(readiness.hear(answer(400, "no"), Duration::ZERO), Next::Ready(_)));
+    assert!(!matches!(readiness.hear(answer(400, "no"), Duration::ZERO), ProbeStep::Ready(_)));
 }

@@ -8,7 +8,9 @@
 //!
 //! A successor that was refused or has failed is tried again as any start is, and retires nobody.
 
-use super::words::{Effect, Pair, RELOOK, Replicas, Stand, State, Term, View, Why, free_seat};
+use super::types::{
+    Effect, RELOOK, ReplicaState, Replicas, ScaleReason, State, Succession, Term, View, free_seat,
+};
 use crate::lifecycle::Moment;
 
 /// Sees to successors; answers when to look again.
@@ -21,16 +23,17 @@ pub(super) fn turn(
     let now = view.now;
     let stand = |one: usize| view.stands.get(one).copied();
     // One whose start was refused or has failed succeeds nobody.
-    next.successors
-        .retain(|pair| stand(pair.old) == Some(Stand::Ready) && stand(pair.new).is_some_and(Stand::is_alive));
+    next.successors.retain(|pair| {
+        stand(pair.old) == Some(ReplicaState::Ready) && stand(pair.new).is_some_and(ReplicaState::is_alive)
+    });
     let serves = |(one, term): (usize, &Option<Term>)| {
         let term = (*term)?;
-        (stand(one) == Some(Stand::Ready)).then_some((one, term))
+        (stand(one) == Some(ReplicaState::Ready)).then_some((one, term))
     };
     let mut look_at = Vec::new();
     for (old, term) in view.terms.iter().enumerate().filter_map(serves) {
         let new = next.successors.iter().find(|pair| pair.old == old).map(|pair| pair.new);
-        if new.and_then(stand) == Some(Stand::Ready) || term.last_call <= now {
+        if new.and_then(stand) == Some(ReplicaState::Ready) || term.last_call <= now {
             effects.push(Effect::Retire(old));
             continue;
         }
@@ -54,7 +57,7 @@ pub(super) fn surplus(next: &State, view: &View<'_>, rules: &Replicas) -> Vec<us
     let alive = seats.filter(|(_, stand)| stand.is_alive()).map(|(one, _)| one);
     let mut single: Vec<usize> = alive.filter(|one| !paired(one)).collect();
     let room = usize::try_from(rules.max.max(1)).unwrap_or(usize::MAX).saturating_sub(next.successors.len());
-    let rises = |one: &usize| view.stands.get(*one) == Some(&Stand::Rising);
+    let rises = |one: &usize| view.stands.get(*one) == Some(&ReplicaState::Rising);
     if single.len() <= room || single.iter().any(rises) {
         return Vec::new();
     }
@@ -75,10 +78,10 @@ fn succeed(
 ) -> Option<Moment> {
     let rises = |new: &usize| {
         let taken = next.successors.iter().any(|pair| pair.new == *new);
-        !taken && view.stands.get(*new) == Some(&Stand::Rising)
+        !taken && view.stands.get(*new) == Some(&ReplicaState::Rising)
     };
     if let Some(new) = (0..view.stands.len()).find(rises) {
-        next.successors.push(Pair { old, new });
+        next.successors.push(Succession { old, new });
         return None;
     }
     let (free_at, new) = free_seat(next, view, rules)?;
@@ -86,7 +89,7 @@ fn succeed(
         return Some(free_at);
     }
     next.grown = Some(view.now);
-    next.successors.push(Pair { old, new });
-    effects.push(Effect::More { replica: new, why: Why::Succeeds(old) });
+    next.successors.push(Succession { old, new });
+    effects.push(Effect::More { replica: new, why: ScaleReason::Succeeds(old) });
     None
 }

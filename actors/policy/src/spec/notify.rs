@@ -1,7 +1,7 @@
 //! `notify:`: to whom word goes out, and in which form.
 
 use super::Secret;
-use crate::notify::Kind;
+use crate::notify::NoticeKind;
 
 /// One entry of `notify:`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,20 +9,20 @@ pub struct NotifySpec {
     /// By which it is tested, and known in the log.
     pub name: String,
     /// How word gets there.
-    pub way: Way,
+    pub way: DeliveryMethod,
     /// What it is told; never empty.
-    pub events: Vec<Kind>,
+    pub events: Vec<NoticeKind>,
 }
 
 /// How word gets to somebody.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum DeliveryMethod {
     /// A POST.
     Webhook {
         /// http or https. It is a secret: whoever knows that of Slack can write there.
         url: Secret,
         /// What the server understands.
-        form: Form,
+        form: WebhookFormat,
         /// With what a notice is signed, or what opens the server.
         secret: Option<Secret>,
     },
@@ -41,7 +41,7 @@ pub enum Way {
 
 /// What a server understands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum WebhookFormat {
     /// The manager's own.
     Json,
     /// ntfy's, on ntfy.sh or a server of one's own.
@@ -52,7 +52,7 @@ pub enum Form {
     Feishu,
 }
 
-impl Way {
+impl DeliveryMethod {
     /// The word for it, as `format` has it; a command without a format is `json`.
     pub fn format(&self) -> &'static str {
         match self {
@@ -89,7 +89,7 @@ impl Way {
     }
 }
 
-impl Form {
+impl WebhookFormat {
     /// The word for it.
     pub fn text(self) -> &'static str {
         match self {
@@ -110,10 +110,10 @@ impl Form {
 mod tests {
     use super::*;
 
-    fn webhook(url: &str) -> Way {
-        Way::Webhook {
+    fn webhook(url: &str) -> DeliveryMethod {
+        DeliveryMethod::Webhook {
             url: Secret::new(url.to_owned()),
-            form: Form::Slack,
+            form: WebhookFormat::Slack,
             secret: Some(Secret::new("s-1".to_owned())),
         }
     }

@@ -1,7 +1,7 @@
 //! Where a variant runs: on this machine, or somewhere else.
 
 use super::routes::Routes;
-use crate::cluster::{Ask, PodAsk};
+use crate::cluster::{PodRequest, SlurmRequest};
 use std::fmt;
 
 /// Where a variant runs.
@@ -13,9 +13,9 @@ pub enum Place {
     /// Somebody else runs it: it is only asked.
     Url(UrlPlace),
     /// A job of a Slurm cluster.
-    Slurm(Ask),
+    Slurm(SlurmRequest),
     /// A Pod of a Kubernetes cluster.
-    Kubernetes(Box<PodAsk>),
+    Kubernetes(Box<PodRequest>),
 }
 
 impl Place {

@@ -1,12 +1,12 @@
 //! Paths as people write them.
 
-use super::System;
+use super::OsFamily;
 
 /// A path that the system has resolved, as people write it: Windows answers `\\?\D:\x`, which neither `cmd` nor a reader
 /// of a configuration wants to see.
 #[must_use]
-pub fn plain_path(system: System, path: &str) -> String {
-    let Some(rest) = path.strip_prefix(r"\\?\").filter(|_| system == System::Windows) else {
+pub fn plain_path(system: OsFamily, path: &str) -> String {
+    let Some(rest) = path.strip_prefix(r"\\?\").filter(|_| system == OsFamily::Windows) else {
         return path.to_owned();
     };
     let mut letters = rest.chars();

@@ -1,6 +1,6 @@
 //! How a script is started, or why it can't be.
 
-use super::System;
+use super::OsFamily;
 
 /// What starts a script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,12 +26,12 @@ pub struct Unrunnable {
 ///
 /// # Errors
 /// It is of a kind that only another system runs.
-pub fn runner(system: System, name: &str, head: &[u8]) -> Result<Runner, Unrunnable> {
+pub fn runner(system: OsFamily, name: &str, head: &[u8]) -> Result<Runner, Unrunnable> {
     let ending = name.rsplit(['/', '\\']).next().and_then(|name| name.rsplit_once('.'));
     let ending = ending.map(|(_, ending)| ending.to_ascii_lowercase()).unwrap_or_default();
     let has_shebang = head.starts_with(b"#!");
     match system {
-        System::Windows => match ending.as_str() {
+        OsFamily::Windows => match ending.as_str() {
             "bat" | "cmd" | "exe" | "com" => Ok(Runner::Itself),
             "ps1" => Ok(Runner::PowerShell),
             "py" | "pyw" => Err(foreign(system, "is a Python program", "write `command: [python, FILE]`")),
@@ -46,8 +46,8 @@ pub fn runner(system: System, name: &str, head: &[u8]) -> Result<Runner, Unrunna
             }),
         },
         // What has a first line for the kernel, or is a program of this system, runs whatever it is called.
-        System::Unix if has_shebang || head.starts_with(b"\x7fELF") => Ok(Runner::Shell),
-        System::Unix => match ending.as_str() {
+        OsFamily::Unix if has_shebang || head.starts_with(b"\x7fELF") => Ok(Runner::Shell),
+        OsFamily::Unix => match ending.as_str() {
             "bat" | "cmd" => Err(foreign(system, "is a batch file of Windows", &beside(system, "run.sh"))),
             "ps1" => Err(foreign(
                 system,
@@ -62,14 +62,14 @@ pub fn runner(system: System, name: &str, head: &[u8]) -> Result<Runner, Unrunna
     }
 }
 
-fn foreign(system: System, what: &str, hint: &str) -> Unrunnable {
+fn foreign(system: OsFamily, what: &str, hint: &str) -> Unrunnable {
     Unrunnable { cause: format!("{what}, which {} can't run", system.name()), hint: hint.to_owned() }
 }
 
-fn beside(system: System, example: &str) -> String {
+fn beside(system: OsFamily, example: &str) -> String {
     let (here, there) = match system {
-        System::Unix => (System::Unix, System::Windows),
-        System::Windows => (System::Windows, System::Unix),
+        OsFamily::Unix => (OsFamily::Unix, OsFamily::Windows),
+        OsFamily::Windows => (OsFamily::Windows, OsFamily::Unix),
     };
     format!(
         "write a script for {} and name both: `script_path: {{{}: {example}, {}: ...}}`",
@@ -85,9 +85,9 @@ fn beside(system: System, example: &str) -> String {
 ///
 /// # Errors
 /// The index of the first word that can't be passed, and why.
-pub fn check_arguments(system: System, command: &[String]) -> Result<(), (usize, Unrunnable)> {
+pub fn check_arguments(system: OsFamily, command: &[String]) -> Result<(), (usize, Unrunnable)> {
     let program = command.first().map(|word| word.to_ascii_lowercase()).unwrap_or_default();
-    let is_batch = system == System::Windows && (program.ends_with(".bat") || program.ends_with(".cmd"));
+    let is_batch = system == OsFamily::Windows && (program.ends_with(".bat") || program.ends_with(".cmd"));
     for (index, word) in command.iter().enumerate() {
         if word.contains('\0') {
             let cause = "holds a NUL character, which no program can be given".to_owned();

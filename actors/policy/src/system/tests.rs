@@ -4,36 +4,36 @@ use super::*;
 fn each_system_runs_its_own_kinds() {
     let run = |system, name, head: &str| runner(system, name, head.as_bytes()).ok();
     for name in ["a.bat", "B.CMD", r"D:\模型\x.Bat", "x.exe", "x.com"] {
-        assert_eq!(run(System::Windows, name, "@echo off"), Some(Runner::Itself), "{name}");
+        assert_eq!(run(OsFamily::Windows, name, "@echo off"), Some(Runner::Itself), "{name}");
     }
-    assert_eq!(run(System::Windows, r"\\nas\share\run.ps1", ""), Some(Runner::PowerShell));
+    assert_eq!(run(OsFamily::Windows, r"\\nas\share\run.ps1", ""), Some(Runner::PowerShell));
     for name in ["a.sh", "a", "a.txt", "a.py", "bat", "a.bat/run", ".bat.sh"] {
-        assert_eq!(run(System::Windows, name, "#!/bin/sh\n"), None, "{name}");
+        assert_eq!(run(OsFamily::Windows, name, "#!/bin/sh\n"), None, "{name}");
     }
     for name in ["a.sh", "a", "a.txt", "a.bat.sh", "d.bat/run", "run.batch"] {
-        assert_eq!(run(System::Unix, name, "exec x"), Some(Runner::Shell), "{name}");
+        assert_eq!(run(OsFamily::Unix, name, "exec x"), Some(Runner::Shell), "{name}");
     }
     for name in ["a.bat", "A.CMD", "dir/x.Ps1"] {
-        assert_eq!(run(System::Unix, name, "@echo off"), None, "{name}");
-        assert_eq!(run(System::Unix, name, "#!/bin/sh\n"), Some(Runner::Shell), "{name} with a first line");
+        assert_eq!(run(OsFamily::Unix, name, "@echo off"), None, "{name}");
+        assert_eq!(run(OsFamily::Unix, name, "#!/bin/sh\n"), Some(Runner::Shell), "{name} with a first line");
     }
-    assert_eq!(run(System::Unix, "llama-server.exe", "MZ\u{1}"), None);
-    assert_eq!(run(System::Unix, "server.exe", "\u{7f}ELF"), Some(Runner::Shell));
+    assert_eq!(run(OsFamily::Unix, "llama-server.exe", "MZ\u{1}"), None);
+    assert_eq!(run(OsFamily::Unix, "server.exe", "\u{7f}ELF"), Some(Runner::Shell));
 }
 
 #[test]
 fn what_cannot_run_says_the_way_out() {
-    let told = runner(System::Unix, "x.bat", b"@echo off").unwrap_err();
+    let told = runner(OsFamily::Unix, "x.bat", b"@echo off").unwrap_err();
     assert_eq!(told.cause, "is a batch file of Windows, which Linux can't run");
     assert!(told.hint.contains("script_path: {linux: run.sh, windows: ...}"), "{}", told.hint);
-    let told = runner(System::Windows, "x.sh", b"").unwrap_err();
+    let told = runner(OsFamily::Windows, "x.sh", b"").unwrap_err();
     assert_eq!(told.cause, "is a shell script, which Windows can't run");
     assert!(told.hint.contains("script_path: {windows: run.bat, linux: ...}"), "{}", told.hint);
-    let told = runner(System::Windows, "serve.py", b"#!/usr/bin/env python3").unwrap_err();
+    let told = runner(OsFamily::Windows, "serve.py", b"#!/usr/bin/env python3").unwrap_err();
     assert_eq!(told.cause, "is a Python program, which Windows can't run");
-    let told = runner(System::Windows, "serve", b"").unwrap_err();
+    let told = runner(OsFamily::Windows, "serve", b"").unwrap_err();
     assert!(told.cause.contains("doesn't end in .bat"), "{}", told.cause);
-    let told = runner(System::Windows, "serve", b"#!/bin/sh").unwrap_err();
+    let told = runner(OsFamily::Windows, "serve", b"#!/bin/sh").unwrap_err();
     assert_eq!(told.cause, "is a script of Linux by its first line, which Windows can't run");
 }
 
@@ -51,12 +51,12 @@ fn arguments_that_cmd_cannot_take_are_told() {
     };
     let hard = ["", " ", "a b", "a\\", "100%", "%PATH%", "\"q\"", "a&b|c<d>e^f", "(x)", "!x!", "ä模"];
     let words: Vec<&str> = ["run.bat"].into_iter().chain(hard).collect();
-    assert_eq!(check(System::Windows, &words), Ok(()));
-    assert_eq!(check(System::Windows, &["RUN.CMD", "a", "b\nc"]).unwrap_err().0, 2);
-    assert_eq!(check(System::Windows, &["run.exe", "b\nc"]), Ok(()));
-    assert_eq!(check(System::Unix, &["run.bat", "b\nc"]), Ok(()));
-    assert_eq!(check(System::Windows, &["50%.bat"]).unwrap_err().0, 0);
-    assert_eq!(check(System::Unix, &["a", "b\0"]).unwrap_err().0, 1);
+    assert_eq!(check(OsFamily::Windows, &words), Ok(()));
+    assert_eq!(check(OsFamily::Windows, &["RUN.CMD", "a", "b\nc"]).unwrap_err().0, 2);
+    assert_eq!(check(OsFamily::Windows, &["run.exe", "b\nc"]), Ok(()));
+    assert_eq!(check(OsFamily::Unix, &["run.bat", "b\nc"]), Ok(()));
+    assert_eq!(check(OsFamily::Windows, &["50%.bat"]).unwrap_err().0, 0);
+    assert_eq!(check(OsFamily::Unix, &["a", "b\0"]).unwrap_err().0, 1);
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn a_path_that_windows_has_resolved_is_written_as_people_do() {
         (r"\\?\Volume{1}\x", r"\\?\Volume{1}\x"),
         (r"D:\x", r"D:\x"),
     ] {
-        assert_eq!(plain_path(System::Windows, resolved), written);
-        assert_eq!(plain_path(System::Unix, resolved), resolved);
+        assert_eq!(plain_path(OsFamily::Windows, resolved), written);
+        assert_eq!(plain_path(OsFamily::Unix, resolved), resolved);
     }
 }

@@ -6,7 +6,7 @@ pub(super) const MAX_TEXT: usize = 40;
 
 /// What an event means for its stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum EventKind {
     #[default]
     Other,
     /// The last one.
@@ -38,7 +38,7 @@ pub(super) enum Field {
 
 /// A place in a document.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Node {
+pub(super) enum JsonPlace {
     /// Nothing below here matters.
     #[default]
     Other,
@@ -82,7 +82,7 @@ pub(super) enum Node {
     Pointers(u8),
 }
 
-impl Node {
+impl JsonPlace {
     /// Whether an object or array here is worth looking into.
     pub(super) fn is_container(self) -> bool {
         !matches!(

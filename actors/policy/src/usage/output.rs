@@ -7,16 +7,16 @@ pub const MAX_EVENT: usize = 64 * 1024;
 
 /// What to send of a chunk.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Output {
+pub enum StreamOutput {
     /// The chunk as it is: the common case, which costs no copy.
     All,
     /// These parts, one after the other; perhaps none.
-    Parts(Vec<Part>),
+    Parts(Vec<OutputPart>),
 }
 
 /// A part of what is sent.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum OutputPart {
     /// Bytes that came earlier, or stand for others.
     Bytes(Vec<u8>),
     /// Of the chunk that was just read.
@@ -24,14 +24,14 @@ pub enum Part {
 }
 
 /// Collects them.
-pub(super) struct Outgoing {
+pub(super) struct OutputBuilder {
     length: usize,
     /// Up to here all of the chunk is settled.
     done: usize,
-    parts: Vec<Part>,
+    parts: Vec<OutputPart>,
 }
 
-impl Outgoing {
+impl OutputBuilder {
     pub(super) fn new(length: usize) -> Self {
         Self { length, done: 0, parts: Vec::new() }
     }
@@ -45,21 +45,21 @@ impl Outgoing {
     /// These go out behind all that is settled.
     pub(super) fn bytes(&mut self, bytes: Vec<u8>) {
         if !bytes.is_empty() {
-            self.parts.push(Part::Bytes(bytes));
+            self.parts.push(OutputPart::Bytes(bytes));
         }
     }
 
     fn range_to(&mut self, end: usize) {
         if end > self.done {
-            self.parts.push(Part::Range(self.done..end));
+            self.parts.push(OutputPart::Range(self.done..end));
         }
     }
 
-    pub(super) fn finish(mut self) -> Output {
+    pub(super) fn finish(mut self) -> StreamOutput {
         if self.done == 0 && self.parts.is_empty() {
-            return Output::All;
+            return StreamOutput::All;
         }
         self.range_to(self.length);
-        Output::Parts(self.parts)
+        StreamOutput::Parts(self.parts)
     }
 }

@@ -1,6 +1,6 @@
 //! Where each engine writes what we read: the way from the root of a document to the fields.
 
-use super::fields::{Field, Kind, Node};
+use super::fields::{EventKind, Field, JsonPlace};
 use super::pointers::Pointers;
 use std::sync::Arc;
 
@@ -43,103 +43,103 @@ impl Dialect {
     }
 
     /// What the `type` of an event says of the stream.
-    pub(super) fn kind(&self, name: &[u8]) -> Kind {
+    pub(super) fn kind(&self, name: &[u8]) -> EventKind {
         match (self, name) {
-            (_, b"error") | (Self::Responses, b"response.failed") => Kind::Error,
+            (_, b"error") | (Self::Responses, b"response.failed") => EventKind::Error,
             (Self::Responses, b"response.completed" | b"response.incomplete" | b"response.cancelled")
-            | (Self::Anthropic, b"message_stop") => Kind::End,
-            (Self::OpenAi, b"transcript.text.done" | b"speech.audio.done") => Kind::End,
-            (Self::OpenAi, b"image_generation.completed" | b"image_edit.completed") => Kind::End,
-            (Self::Responses, b"response.audio.delta" | b"response.output_audio.delta") => Kind::Sound,
-            _ => Kind::Other,
+            | (Self::Anthropic, b"message_stop") => EventKind::End,
+            (Self::OpenAi, b"transcript.text.done" | b"speech.audio.done") => EventKind::End,
+            (Self::OpenAi, b"image_generation.completed" | b"image_edit.completed") => EventKind::End,
+            (Self::Responses, b"response.audio.delta" | b"response.output_audio.delta") => EventKind::Sound,
+            _ => EventKind::Other,
         }
     }
 }
 
 impl Dialect {
-    pub(super) fn root(&self) -> Node {
+    pub(super) fn root(&self) -> JsonPlace {
         match self {
-            Self::Pointers(pointers) => Node::Pointers((1_u8 << pointers.paths.len()).wrapping_sub(1)),
-            _ => Node::Root,
+            Self::Pointers(pointers) => JsonPlace::Pointers((1_u8 << pointers.paths.len()).wrapping_sub(1)),
+            _ => JsonPlace::Root,
         }
     }
 
     /// The place of a key in an object at `parent`, or of an item in an array (its index is the key).
-    pub(super) fn child(&self, parent: Node, depth: usize, key: &[u8]) -> Node {
+    pub(super) fn child(&self, parent: JsonPlace, depth: usize, key: &[u8]) -> JsonPlace {
         match parent {
-            Node::Root => self.root_child(key),
-            Node::Wrapper => match key {
-                b"usage" => Node::Usage,
-                b"error" => Node::Error,
-                _ => Node::Other,
+            JsonPlace::Root => self.root_child(key),
+            JsonPlace::Wrapper => match key {
+                b"usage" => JsonPlace::Usage,
+                b"error" => JsonPlace::Error,
+                _ => JsonPlace::Other,
             },
-            Node::Usage => usage_child(key),
-            Node::InputDetails => match key {
-                b"cached_tokens" => Node::Count(Field::Cached),
+            JsonPlace::Usage => usage_child(key),
+            JsonPlace::InputDetails => match key {
+                b"cached_tokens" => JsonPlace::Count(Field::Cached),
                 // OpenAI; LiteLLM; DashScope.
                 b"cache_write_tokens" | b"cache_creation_tokens" | b"cache_creation_input_tokens" => {
-                    Node::Count(Field::CacheWrite)
+                    JsonPlace::Count(Field::CacheWrite)
                 }
-                _ => Node::Other,
+                _ => JsonPlace::Other,
             },
-            Node::OutputDetails if matches!(key, b"reasoning_tokens" | b"thinking_tokens") => {
-                Node::Count(Field::Reasoning)
+            JsonPlace::OutputDetails if matches!(key, b"reasoning_tokens" | b"thinking_tokens") => {
+                JsonPlace::Count(Field::Reasoning)
             }
-            Node::Timings => Node::Count(match key {
+            JsonPlace::Timings => JsonPlace::Count(match key {
                 b"prompt_n" => Field::PromptN,
                 b"cache_n" => Field::CacheN,
                 b"predicted_n" => Field::PredictedN,
-                _ => return Node::Other,
+                _ => return JsonPlace::Other,
             }),
-            Node::Meta if key == b"tokens" => Node::MetaTokens,
-            Node::Meta if key == b"billed_units" => Node::MetaBilled,
-            Node::MetaTokens if key == b"input_tokens" => Node::Count(Field::Input),
-            Node::MetaTokens if key == b"output_tokens" => Node::Count(Field::Output),
+            JsonPlace::Meta if key == b"tokens" => JsonPlace::MetaTokens,
+            JsonPlace::Meta if key == b"billed_units" => JsonPlace::MetaBilled,
+            JsonPlace::MetaTokens if key == b"input_tokens" => JsonPlace::Count(Field::Input),
+            JsonPlace::MetaTokens if key == b"output_tokens" => JsonPlace::Count(Field::Output),
             // What is billed may be less than what was read, so it counts only where nothing else is said.
-            Node::MetaBilled if key == b"input_tokens" => Node::Count(Field::Total),
-            Node::Choices => Node::Choice,
-            Node::Choice => match key {
-                b"delta" | b"message" => Node::Delta,
-                b"text" => Node::Text,
-                b"index" => Node::Count(Field::Choice),
-                b"finish_reason" => Node::Finish,
+            JsonPlace::MetaBilled if key == b"input_tokens" => JsonPlace::Count(Field::Total),
+            JsonPlace::Choices => JsonPlace::Choice,
+            JsonPlace::Choice => match key {
+                b"delta" | b"message" => JsonPlace::Delta,
+                b"text" => JsonPlace::Text,
+                b"index" => JsonPlace::Count(Field::Choice),
+                b"finish_reason" => JsonPlace::Finish,
                 // Moonshot's streams.
-                b"usage" => Node::Usage,
+                b"usage" => JsonPlace::Usage,
                 // Routers, of the provider that has failed.
-                b"error" => Node::Fault,
-                _ => Node::Other,
+                b"error" => JsonPlace::Fault,
+                _ => JsonPlace::Other,
             },
-            Node::Delta => self.delta_child(key),
-            Node::ToolCalls => Node::ToolCall,
-            Node::ToolCall if key == b"function" => Node::Function,
-            Node::Function if matches!(key, b"name" | b"arguments") => Node::Text,
-            Node::Blocks => Node::Block,
-            Node::Block => match key {
-                b"text" | b"thinking" | b"arguments" => Node::Text,
-                b"content" | b"summary" => Node::Blocks,
-                _ => Node::Other,
+            JsonPlace::Delta => self.delta_child(key),
+            JsonPlace::ToolCalls => JsonPlace::ToolCall,
+            JsonPlace::ToolCall if key == b"function" => JsonPlace::Function,
+            JsonPlace::Function if matches!(key, b"name" | b"arguments") => JsonPlace::Text,
+            JsonPlace::Blocks => JsonPlace::Block,
+            JsonPlace::Block => match key {
+                b"text" | b"thinking" | b"arguments" => JsonPlace::Text,
+                b"content" | b"summary" => JsonPlace::Blocks,
+                _ => JsonPlace::Other,
             },
-            Node::Error | Node::Fault if key == b"message" => Node::Words,
+            JsonPlace::Error | JsonPlace::Fault if key == b"message" => JsonPlace::Words,
             // A list of errors, as FastAPI has it in `detail`.
-            Node::Error if key.is_empty() => Node::Error,
-            Node::Error if key == b"msg" => Node::Words,
+            JsonPlace::Error if key.is_empty() => JsonPlace::Error,
+            JsonPlace::Error if key == b"msg" => JsonPlace::Words,
             // A text in parts, as Mistral's reasoning models have it.
-            Node::Text => Node::Block,
-            Node::Pointers(among) => match self {
+            JsonPlace::Text => JsonPlace::Block,
+            JsonPlace::Pointers(among) => match self {
                 Self::Pointers(pointers) => match pointers.narrow(among, depth, key) {
                     // An error is one wherever its counts would be.
-                    Node::Other if depth == 0 && key == b"error" => Node::Error,
+                    JsonPlace::Other if depth == 0 && key == b"error" => JsonPlace::Error,
                     node => node,
                 },
-                _ => Node::Other,
+                _ => JsonPlace::Other,
             },
-            _ => Node::Other,
+            _ => JsonPlace::Other,
         }
     }
 
-    fn root_child(&self, key: &[u8]) -> Node {
+    fn root_child(&self, key: &[u8]) -> JsonPlace {
         match (self, key) {
-            (Self::OpenAi, b"choices") => Node::Choices,
+            (Self::OpenAi, b"choices") => JsonPlace::Choices,
             // What every event has.
             (
                 Self::OpenAi,
@@ -150,46 +150,46 @@ impl Dialect {
                 | b"service_tier"
                 | b"provider"
                 | b"obfuscation",
-            ) => Node::Other,
-            (_, b"usage") => Node::Usage,
-            (_, b"timings") => Node::Timings,
-            (_, b"error") => Node::Error,
+            ) => JsonPlace::Other,
+            (_, b"usage") => JsonPlace::Usage,
+            (_, b"timings") => JsonPlace::Timings,
+            (_, b"error") => JsonPlace::Error,
             // `"object":"error"` is what some servers write (vLLM before 0.10, FastChat).
-            (_, b"type" | b"object") => Node::Kind,
-            (Self::Responses, b"response") | (Self::Anthropic, b"message") => Node::Wrapper,
+            (_, b"type" | b"object") => JsonPlace::Kind,
+            (Self::Responses, b"response") | (Self::Anthropic, b"message") => JsonPlace::Wrapper,
             // Every `...delta` event of the responses has its text here.
-            (Self::Responses, b"delta") => Node::Text,
-            (Self::Anthropic, b"delta") => Node::Delta,
-            (Self::Responses, b"output") | (Self::Anthropic, b"content") => Node::Blocks,
-            (Self::Embedding, b"meta") => Node::Meta,
+            (Self::Responses, b"delta") => JsonPlace::Text,
+            (Self::Anthropic, b"delta") => JsonPlace::Delta,
+            (Self::Responses, b"output") | (Self::Anthropic, b"content") => JsonPlace::Blocks,
+            (Self::Embedding, b"meta") => JsonPlace::Meta,
             // FastAPI's word for an error; nobody else has it in the root.
-            (_, b"detail") => Node::Error,
+            (_, b"detail") => JsonPlace::Error,
             // FastChat's streams: the words are in `text`.
-            (Self::OpenAi, b"error_code") => Node::Count(Field::Fault),
-            (Self::OpenAi, b"text") | (_, b"message") => Node::Words,
+            (Self::OpenAi, b"error_code") => JsonPlace::Count(Field::Fault),
+            (Self::OpenAi, b"text") | (_, b"message") => JsonPlace::Words,
             // llama.cpp's own completions (`/infill`); streams of transcriptions.
-            (Self::OpenAi, b"content" | b"delta") => Node::Text,
+            (Self::OpenAi, b"content" | b"delta") => JsonPlace::Text,
             // Groq's streams.
-            (Self::OpenAi, b"x_groq") => Node::Wrapper,
-            (Self::OpenAi, _) => Node::More,
-            _ => Node::Other,
+            (Self::OpenAi, b"x_groq") => JsonPlace::Wrapper,
+            (Self::OpenAi, _) => JsonPlace::More,
+            _ => JsonPlace::Other,
         }
     }
 
-    fn delta_child(&self, key: &[u8]) -> Node {
+    fn delta_child(&self, key: &[u8]) -> JsonPlace {
         match (self, key) {
-            (Self::Anthropic, b"text" | b"thinking" | b"partial_json") => Node::Text,
-            (Self::OpenAi, b"content" | b"refusal") => Node::Text,
-            (Self::OpenAi, b"reasoning_content" | b"reasoning") => Node::Thought,
-            (Self::OpenAi, b"tool_calls") => Node::ToolCalls,
-            (Self::OpenAi, b"function_call") => Node::Function,
-            _ => Node::Other,
+            (Self::Anthropic, b"text" | b"thinking" | b"partial_json") => JsonPlace::Text,
+            (Self::OpenAi, b"content" | b"refusal") => JsonPlace::Text,
+            (Self::OpenAi, b"reasoning_content" | b"reasoning") => JsonPlace::Thought,
+            (Self::OpenAi, b"tool_calls") => JsonPlace::ToolCalls,
+            (Self::OpenAi, b"function_call") => JsonPlace::Function,
+            _ => JsonPlace::Other,
         }
     }
 }
 
-fn usage_child(key: &[u8]) -> Node {
-    Node::Count(match key {
+fn usage_child(key: &[u8]) -> JsonPlace {
+    JsonPlace::Count(match key {
         b"prompt_tokens" | b"input_tokens" => Field::Input,
         b"completion_tokens" | b"output_tokens" => Field::Output,
         b"total_tokens" => Field::Total,
@@ -201,11 +201,11 @@ fn usage_child(key: &[u8]) -> Node {
         // SGLang.
         b"reasoning_tokens" => Field::Reasoning,
         b"prompt_tokens_details" | b"input_tokens_details" | b"input_token_details" => {
-            return Node::InputDetails;
+            return JsonPlace::InputDetails;
         }
         b"completion_tokens_details" | b"output_tokens_details" | b"output_token_details" => {
-            return Node::OutputDetails;
+            return JsonPlace::OutputDetails;
         }
-        _ => return Node::Other,
+        _ => return JsonPlace::Other,
     })
 }

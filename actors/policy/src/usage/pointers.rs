@@ -1,6 +1,6 @@
 //! Where the answers of a mode of `modes:` have their counts.
 
-use super::fields::{Field, MAX_TEXT, Node};
+use super::fields::{Field, JsonPlace, MAX_TEXT};
 use std::fmt;
 
 /// Where a custom answer has its counts: JSON pointers (RFC 6901), compiled.
@@ -69,18 +69,18 @@ impl Pointers {
     }
 
     /// The paths of `among` (one bit each) that go on with this key at this depth.
-    pub(super) fn narrow(&self, among: u8, depth: usize, key: &[u8]) -> Node {
+    pub(super) fn narrow(&self, among: u8, depth: usize, key: &[u8]) -> JsonPlace {
         let mut left = 0;
         for (nth, (path, field)) in self.paths.iter().enumerate() {
             let bit = 1 << nth;
             if among & bit != 0 && path.get(depth).is_some_and(|part| part.as_bytes() == key) {
                 if path.len() == depth + 1 {
-                    return if *field == Field::Text { Node::Text } else { Node::Count(*field) };
+                    return if *field == Field::Text { JsonPlace::Text } else { JsonPlace::Count(*field) };
                 }
                 left |= bit;
             }
         }
-        if left == 0 { Node::Other } else { Node::Pointers(left) }
+        if left == 0 { JsonPlace::Other } else { JsonPlace::Pointers(left) }
     }
 }
 

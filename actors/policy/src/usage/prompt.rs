@@ -3,7 +3,7 @@
 //! Text is what people and programs wrote for the model. Images, sound and files in base64 are not, and neither are the
 //! names, brackets and types of JSON and of the schemas of tools: only the words in them are.
 
-use crate::find;
+use crate::byte_search;
 
 /// Deeper bodies are refused before they come here.
 const MAX_DEPTH: usize = 256;
@@ -172,7 +172,7 @@ fn is_true(body: &[u8], at: usize) -> bool {
 /// Where the quote lies that ends the string which begins at `at`.
 fn end_of_string(body: &[u8], mut at: usize) -> usize {
     while let Some(rest) = body.get(at..).filter(|rest| !rest.is_empty()) {
-        at += find::quote(rest);
+        at += byte_search::quote(rest);
         match body.get(at) {
             Some(b'\\') => at += 2,
             _ => break,

@@ -18,7 +18,7 @@ pub enum End {
 
 /// Where the counts come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Source {
+pub enum CountSource {
     /// All of them from the backend.
     Backend,
     /// At least one was estimated.
@@ -47,7 +47,7 @@ pub struct Usage {
     pub cache_write: Option<u64>,
     pub output: Option<u64>,
     pub reasoning: Option<u64>,
-    pub source: Source,
+    pub source: CountSource,
     pub timings: Option<Timings>,
     /// Whole events of a stream that were JSON.
     pub events: u64,
@@ -68,7 +68,7 @@ impl Usage {
     pub fn or_input(mut self, estimate: u64) -> Self {
         if self.input.is_none() && self.output.is_some() {
             self.input = Some(estimate);
-            self.source = Source::Estimated;
+            self.source = CountSource::Estimated;
         }
         self
     }
@@ -77,9 +77,9 @@ impl Usage {
     /// report counts, be it 0.
     #[must_use]
     pub fn of_echo(mut self) -> Self {
-        if let (Some(reported), Source::Estimated) = (self.reported, self.source) {
+        if let (Some(reported), CountSource::Estimated) = (self.reported, self.source) {
             self.output = Some(reported);
-            self.source = if self.input.is_some() { Source::Backend } else { Source::Estimated };
+            self.source = if self.input.is_some() { CountSource::Backend } else { CountSource::Estimated };
         }
         self
     }
@@ -98,14 +98,14 @@ impl Usage {
 
 /// What the counted streams of a model had: those that nobody counts are estimated by it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Pace {
+pub struct TokenRate {
     pub tokens: u64,
     /// Events with text, and its bytes.
     pub texts: u64,
     pub bytes: u64,
 }
 
-impl Pace {
+impl TokenRate {
     /// Fewer tokens are no measure.
     const ENOUGH: u64 = 256;
 
@@ -125,7 +125,7 @@ impl Pace {
 
 /// What is shown of the usage event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shown {
+pub(super) enum UsageVisibility {
     Nothing,
     /// All but the usage, which lies here; and where its list of choices is, if that is empty.
     Without((u64, u64), Option<(u64, u64)>),

@@ -3,17 +3,17 @@
 
 use std::mem;
 
-use super::draft::{Draft, Words, within};
-use super::output::{MAX_EVENT, Outgoing, Output};
+use super::document_usage::{DocumentUsage, Words, within};
+use super::output::{MAX_EVENT, OutputBuilder, StreamOutput};
 use super::paths::Dialect;
-use super::report::Shown;
+use super::report::UsageVisibility;
 use super::template::Template;
-use super::totals::Totals;
-use super::walk::Walker;
+use super::totals::UsageTotals;
+use super::walker::Walker;
 use crate::sse::{EventField, Framer, Listener};
 
 #[derive(Debug, Default)]
-pub(super) struct Stream {
+pub(super) struct UsageStream {
     /// Where the next chunk begins.
     position: u64,
     framer: Framer,
@@ -74,14 +74,14 @@ impl Name {
 }
 
 /// What reads an answer, beside the framing.
-pub(super) struct Reading<'a> {
+pub(super) struct DocumentReader<'a> {
     pub(super) dialect: &'a Dialect,
     pub(super) walker: &'a mut Walker,
-    pub(super) draft: &'a mut Draft,
-    pub(super) totals: &'a mut Totals,
+    pub(super) draft: &'a mut DocumentUsage,
+    pub(super) totals: &'a mut UsageTotals,
 }
 
-impl Stream {
+impl UsageStream {
     pub(super) fn new(hides: bool) -> Self {
         Self { hides, ..Self::default() }
     }
@@ -102,9 +102,9 @@ impl Stream {
     }
 
     /// The stream has ended: the last event may lack its empty line. What was still held back.
-    pub(super) fn close(&mut self, reading: &mut Reading<'_>) -> Vec<u8> {
+    pub(super) fn close(&mut self, reading: &mut DocumentReader<'_>) -> Vec<u8> {
         self.end_event(reading);
-        *reading.draft = Draft::default();
+        *reading.draft = DocumentUsage::default();
         reading.walker.reset();
         self.event = Event::default();
         mem::take(&mut self.held)
@@ -120,15 +120,15 @@ impl Stream {
         &self.stray
     }
 
-    pub(super) fn push(&mut self, chunk: &[u8], reading: &mut Reading<'_>) -> Output {
+    pub(super) fn push(&mut self, chunk: &[u8], reading: &mut DocumentReader<'_>) -> StreamOutput {
         let base = self.position;
         self.position += chunk.len() as u64;
         // Most often all of it is like what came before.
         let mut at = self.skip_known(chunk, 0, reading);
         if at == chunk.len() {
-            return Output::All;
+            return StreamOutput::All;
         }
-        let mut out = Outgoing::new(chunk.len());
+        let mut out = OutputBuilder::new(chunk.len());
         if mem::take(&mut self.hide_lf) && chunk.first() == Some(&b'\n') {
             self.framer.skip_lf();
             out.skip(0..1);
@@ -146,7 +146,7 @@ impl Stream {
             }
             self.end_event(reading);
             self.pass(chunk, base, end, reading, &mut out);
-            *reading.draft = Draft::default();
+            *reading.draft = DocumentUsage::default();
             reading.walker.reset();
             self.event = Event::default();
             at = self.skip_known(chunk, end, reading);
@@ -162,7 +162,7 @@ impl Stream {
 
     /// Reads all events from here on that are like the one before; where the next one begins.
     #[inline]
-    fn skip_known(&mut self, chunk: &[u8], mut at: usize, reading: &mut Reading<'_>) -> usize {
+    fn skip_known(&mut self, chunk: &[u8], mut at: usize, reading: &mut DocumentReader<'_>) -> usize {
         if !self.is_between() {
             return at;
         }
@@ -176,7 +176,7 @@ impl Stream {
         at
     }
 
-    fn learn(&mut self, event: &[u8], base: u64, draft: &Draft) {
+    fn learn(&mut self, event: &[u8], base: u64, draft: &DocumentUsage) {
         if let Some(text) = draft.text_of_many()
             && event.ends_with(b"\n")
             && !self.event.name.is_error()
@@ -186,7 +186,7 @@ impl Stream {
     }
 
     /// The event that was read is whole.
-    fn end_event(&mut self, reading: &mut Reading<'_>) {
+    fn end_event(&mut self, reading: &mut DocumentReader<'_>) {
         let is_error = self.event.name.is_error() && self.event.has_data;
         if reading.walker.ended() {
             reading.draft.error |= is_error;
@@ -201,7 +201,14 @@ impl Stream {
     }
 
     /// Sends the whole event that ends here, or takes it out.
-    fn pass(&mut self, chunk: &[u8], base: u64, end: usize, reading: &Reading<'_>, out: &mut Outgoing) {
+    fn pass(
+        &mut self,
+        chunk: &[u8],
+        base: u64,
+        end: usize,
+        reading: &DocumentReader<'_>,
+        out: &mut OutputBuilder,
+    ) {
         if !self.hides {
             return;
         }
@@ -225,15 +232,15 @@ impl Stream {
         out.skip(from..end);
         match shown {
             // Within a chunk a line feed has been read with its carriage return.
-            Shown::Nothing => self.hide_lf = self.framer.is_after_cr() && end == chunk.len(),
-            Shown::Without(cut, choices) => {
+            UsageVisibility::Nothing => self.hide_lf = self.framer.is_after_cr() && end == chunk.len(),
+            UsageVisibility::Without(cut, choices) => {
                 out.bytes(without(&event, self.event.from.unwrap_or(0), cut, choices))
             }
         }
     }
 
     /// Of an event that hasn't ended, what may be the usage event is held back.
-    fn hold(&mut self, chunk: &[u8], base: u64, reading: &Reading<'_>, out: &mut Outgoing) {
+    fn hold(&mut self, chunk: &[u8], base: u64, reading: &DocumentReader<'_>, out: &mut OutputBuilder) {
         if !self.hides {
             return;
         }
@@ -255,7 +262,7 @@ impl Stream {
 struct EventLines<'a, 'r> {
     event: &'a mut Event,
     stray: &'a mut Words,
-    reading: &'a mut Reading<'r>,
+    reading: &'a mut DocumentReader<'r>,
 }
 
 impl EventLines<'_, '_> {

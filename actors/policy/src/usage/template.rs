@@ -1,11 +1,11 @@
 //! Recognises an event that differs from an earlier one in its text and in some numbers alone: most events of a stream do,
 //! and comparing is much faster than parsing.
 
-use super::draft::Draft;
+use super::document_usage::DocumentUsage;
 use super::fields::{Field, count};
 use super::numbers::{MOST, Number};
 use super::report::MAX_HELD;
-use crate::find;
+use crate::byte_search;
 
 /// A stream whose events never match costs no more learning after so many.
 const MOST_MISSES: u8 = 32;
@@ -26,7 +26,7 @@ pub(super) struct Template {
     /// How often it was learnt since it last matched.
     misses: u8,
     /// What was read of that event.
-    draft: Draft,
+    draft: DocumentUsage,
     /// Some of the holes are counts; it reports.
     counts: bool,
     reports: bool,
@@ -52,7 +52,7 @@ impl Template {
     }
 
     /// Learns from a whole event that begins at `base` of the answer. Its first text lies in `text`.
-    pub(super) fn learn(&mut self, event: &[u8], base: u64, text: (u64, u64), draft: &Draft) {
+    pub(super) fn learn(&mut self, event: &[u8], base: u64, text: (u64, u64), draft: &DocumentUsage) {
         if event.len() > MAX_HELD / 2 || self.misses > MOST_MISSES {
             return;
         }
@@ -175,7 +175,7 @@ impl Template {
     }
 
     /// What was read of the event that was recognised last, if it has counts.
-    pub(super) fn report(&self) -> Option<&Draft> {
+    pub(super) fn report(&self) -> Option<&DocumentUsage> {
         self.reports.then_some(&self.draft)
     }
 }
@@ -183,7 +183,7 @@ impl Template {
 /// How long the text is that begins here and isn't empty, and its bytes without what escapes add (see the walker).
 #[inline]
 fn text(bytes: &[u8]) -> Option<(usize, u64)> {
-    let at = find::text_end(bytes);
+    let at = byte_search::text_end(bytes);
     match bytes.get(at)? {
         b'"' => (at > 0).then_some((at, at as u64)),
         b'\\' => text_with_escapes(bytes, at),
@@ -206,7 +206,7 @@ fn text_with_escapes(bytes: &[u8], mut at: usize) -> Option<(usize, u64)> {
             _ => return None,
         }
         at += 2;
-        at += find::text_end(bytes.get(at..)?);
+        at += byte_search::text_end(bytes.get(at..)?);
     }
     Some((at, (at as u64).wrapping_sub(escapes)))
 }
@@ -216,14 +216,14 @@ mod tests {
     use super::MAX_HELD;
     use proptest::prelude::*;
 
-    use crate::usage::{Dialect, End, Meter, Output, Pace, Shape};
+    use crate::usage::{Dialect, End, Framing, Meter, StreamOutput, TokenRate};
 
     /// Whether the last of these events is recognised by its form, once the others are known.
     fn recognised(dialect: Dialect, events: &[String]) -> bool {
-        let mut meter = Meter::new(Shape::Sse, dialect);
+        let mut meter = Meter::new(Framing::Sse, dialect);
         let (last, others) = events.split_last().unwrap();
         for event in others {
-            assert_eq!(meter.push(event.as_bytes()), Output::All);
+            assert_eq!(meter.push(event.as_bytes()), StreamOutput::All);
         }
         meter.stream.as_mut().unwrap().recognises(last.as_bytes())
     }
@@ -269,9 +269,9 @@ mod tests {
         let singles = bytes.iter().map(|byte| vec![*byte]).collect();
         let each = events.iter().map(|event| event.clone().into_bytes()).collect();
         [whole, each, singles].map(|chunks: Vec<Vec<u8>>| {
-            let mut meter = Meter::new(Shape::Sse, Dialect::OpenAi);
-            chunks.iter().for_each(|chunk| assert_eq!(meter.push(chunk), Output::All));
-            let usage = meter.finish(End::ClientLeft, &Pace::default());
+            let mut meter = Meter::new(Framing::Sse, Dialect::OpenAi);
+            chunks.iter().for_each(|chunk| assert_eq!(meter.push(chunk), StreamOutput::All));
+            let usage = meter.finish(End::ClientLeft, &TokenRate::default());
             (usage.deltas, usage.text_bytes, usage.output)
         })
     }
@@ -295,7 +295,7 @@ mod tests {
 
     #[test]
     fn what_looks_like_an_event_within_another_is_none() {
-        let mut meter = Meter::new(Shape::Sse, Dialect::OpenAi);
+        let mut meter = Meter::new(Framing::Sse, Dialect::OpenAi);
         let event = "data: {\"choices\":[{\"text\":\"w\"}]}\n\n";
         for part in [event, event, event, "data: ", event] {
             meter.push(part.as_bytes());
@@ -306,7 +306,7 @@ mod tests {
     #[test]
     fn an_event_is_remembered_up_to_half_of_what_may_be_held() {
         for (length, kept) in [(MAX_HELD / 2, true), (MAX_HELD / 2 + 1, false)] {
-            let mut meter = Meter::new(Shape::Sse, Dialect::OpenAi);
+            let mut meter = Meter::new(Framing::Sse, Dialect::OpenAi);
             let event = |text: &str| format!("data: {{\"choices\":[{{\"text\":\"{text}\"}}]}}\n\n");
             let padding = "x".repeat(length - event("").len());
             for _ in 0..3 {
@@ -318,7 +318,7 @@ mod tests {
 
     #[test]
     fn counts_are_read_from_what_was_recognised() {
-        let mut meter = Meter::new(Shape::Sse, Dialect::OpenAi);
+        let mut meter = Meter::new(Framing::Sse, Dialect::OpenAi);
         for n in 1..=20 {
             let event = format!(
                 "data: {{\"choices\":[{{\"text\":\"{}\"}}],\"timings\":{{\"prompt_n\":3,\"cache_n\":1,\"predicted_n\":{n}}}}}\n\n",
@@ -326,7 +326,7 @@ mod tests {
             );
             meter.push(event.as_bytes());
         }
-        let usage = meter.finish(End::ClientLeft, &Pace::default());
+        let usage = meter.finish(End::ClientLeft, &TokenRate::default());
         assert_eq!((usage.input, usage.cached, usage.output), (Some(4), Some(1), Some(20)));
         assert_eq!((usage.deltas, usage.text_bytes), (20, 210));
     }
@@ -334,7 +334,7 @@ mod tests {
     /// A stream whose events never match costs no more than reading them.
     #[test]
     fn it_gives_up() {
-        let mut meter = Meter::new(Shape::Sse, Dialect::OpenAi);
+        let mut meter = Meter::new(Framing::Sse, Dialect::OpenAi);
         let event = |id: u32| format!("data: {{\"id\":\"{id:x}x\",\"choices\":[{{\"text\":\"w\"}}]}}\n\n");
         for id in 0..100 {
             meter.push(event(id).as_bytes());

@@ -8,7 +8,7 @@ mod counts;
 mod hiding;
 mod outcomes;
 
-fn meter(shape: Shape, dialect: &Dialect, chunks: &[&[u8]]) -> Meter {
+fn meter(shape: Framing, dialect: &Dialect, chunks: &[&[u8]]) -> Meter {
     let mut meter = Meter::new(shape, dialect.clone());
     for chunk in chunks {
         meter.push(chunk);
@@ -16,8 +16,8 @@ fn meter(shape: Shape, dialect: &Dialect, chunks: &[&[u8]]) -> Meter {
     meter
 }
 
-fn usage(shape: Shape, dialect: &Dialect, text: &str, end: End) -> Usage {
-    meter(shape, dialect, &[text.as_bytes()]).finish(end, &Pace::default())
+fn usage(shape: Framing, dialect: &Dialect, text: &str, end: End) -> Usage {
+    meter(shape, dialect, &[text.as_bytes()]).finish(end, &TokenRate::default())
 }
 
 /// (input, cached, output, reasoning)
@@ -40,25 +40,25 @@ fn a_stream_that_ends_early_is_billed_for_what_was_delivered() {
     let role = event(r#"{"choices":[{"delta":{"role":"assistant","content":""}}]}"#);
     let words = format!("{role}{}{}{}", word("a"), word("b\\\""), word("c"));
     for end in [End::Broken, End::ClientLeft, End::Complete] {
-        let got = usage(Shape::Sse, &Dialect::OpenAi, &words, end);
-        assert_eq!((got.input, got.output, got.source), (None, Some(3), Source::Estimated));
+        let got = usage(Framing::Sse, &Dialect::OpenAi, &words, end);
+        assert_eq!((got.input, got.output, got.source), (None, Some(3), CountSource::Estimated));
         assert_eq!((got.events, got.deltas), (4, 3));
         let got = got.or_input(11);
-        assert_eq!((got.input, got.source), (Some(11), Source::Estimated));
+        assert_eq!((got.input, got.source), (Some(11), CountSource::Estimated));
     }
     let whole = format!("{words}{}", event(FINAL));
     for end in [End::Broken, End::ClientLeft, End::Complete] {
-        let got = usage(Shape::Sse, &Dialect::OpenAi, &whole, end);
-        assert_eq!((counts(&got), got.source), ((Some(9), None, Some(4), None), Source::Backend));
+        let got = usage(Framing::Sse, &Dialect::OpenAi, &whole, end);
+        assert_eq!((counts(&got), got.source), ((Some(9), None, Some(4), None), CountSource::Backend));
         assert_eq!(got.or_input(99).input, Some(9));
     }
-    let before_text = usage(Shape::Sse, &Dialect::OpenAi, &role, End::ClientLeft);
-    assert_eq!((before_text.output, before_text.source), (Some(0), Source::Estimated));
-    let nothing = usage(Shape::Sse, &Dialect::OpenAi, "", End::ClientLeft);
-    assert_eq!((nothing.output, nothing.source), (None, Source::None));
+    let before_text = usage(Framing::Sse, &Dialect::OpenAi, &role, End::ClientLeft);
+    assert_eq!((before_text.output, before_text.source), (Some(0), CountSource::Estimated));
+    let nothing = usage(Framing::Sse, &Dialect::OpenAi, "", End::ClientLeft);
+    assert_eq!((nothing.output, nothing.source), (None, CountSource::None));
     assert_eq!(nothing.or_input(7).input, None);
-    let silent = usage(Shape::Sse, &Dialect::OpenAi, &role, End::Complete);
-    assert_eq!(silent.source, Source::None);
+    let silent = usage(Framing::Sse, &Dialect::OpenAi, &role, End::Complete);
+    assert_eq!(silent.source, CountSource::None);
 }
 
 #[test]
@@ -66,10 +66,10 @@ fn an_event_that_is_no_object_is_no_token_and_no_error() {
     // llama.cpp begins the stream of a completion for several prompts with it.
     for odd in ["null", "7", "\"x\"", "[]", "[{\"usage\":{\"prompt_tokens\":1}}]"] {
         let stream = format!("{}{}{}{}", event(odd), word("a"), event(FINAL), event("[DONE]"));
-        let meter = meter(Shape::Sse, &Dialect::OpenAi, &[stream.as_bytes()]);
+        let meter = meter(Framing::Sse, &Dialect::OpenAi, &[stream.as_bytes()]);
         assert_eq!(meter.deltas(), 1, "{odd}");
-        let got = meter.finish(End::Complete, &Pace::default());
-        assert_eq!((got.input, got.output, got.source), (Some(9), Some(4), Source::Backend), "{odd}");
+        let got = meter.finish(End::Complete, &TokenRate::default());
+        assert_eq!((got.input, got.output, got.source), (Some(9), Some(4), CountSource::Backend), "{odd}");
     }
 }
 
@@ -81,20 +81,20 @@ fn text_after_a_report_is_added_to_it() {
         ))
     };
     let stream = format!("{}{}", part(3, "a b c"), part(5, "d e"));
-    let got = usage(Shape::Sse, &Dialect::OpenAi, &stream, End::Broken);
-    assert_eq!((got.output, got.source), (Some(5), Source::Backend));
-    let got = usage(Shape::Sse, &Dialect::OpenAi, &format!("{stream}{}", word("f")), End::Broken);
-    assert_eq!((got.input, got.output, got.source), (Some(9), Some(6), Source::Estimated));
+    let got = usage(Framing::Sse, &Dialect::OpenAi, &stream, End::Broken);
+    assert_eq!((got.output, got.source), (Some(5), CountSource::Backend));
+    let got = usage(Framing::Sse, &Dialect::OpenAi, &format!("{stream}{}", word("f")), End::Broken);
+    assert_eq!((got.input, got.output, got.source), (Some(9), Some(6), CountSource::Estimated));
 }
 
 #[test]
 fn a_text_counts_when_its_event_is_whole() {
-    let mut meter = Meter::new(Shape::Sse, Dialect::OpenAi);
+    let mut meter = Meter::new(Framing::Sse, Dialect::OpenAi);
     let first = word("a");
     let (head, tail) = first.as_bytes().split_at(70);
     let role = event(r#"{"choices":[{"delta":{"role":"assistant"}}]}"#);
     let mut deltas = |chunk: &[u8]| {
-        assert_eq!(meter.push(chunk), Output::All);
+        assert_eq!(meter.push(chunk), StreamOutput::All);
         meter.deltas()
     };
     assert_eq!((deltas(role.as_bytes()), deltas(b": ping\n\n"), deltas(head)), (0, 0, 0));
@@ -128,7 +128,7 @@ fn what_carries_text() {
         (Dialect::Anthropic, r#"{"delta":{"type":"thinking_delta","thinking":"x"}}"#),
     ];
     for (dialect, text) in yes {
-        assert_eq!(meter(Shape::Sse, &dialect, &[event(text).as_bytes()]).deltas(), 1, "{text}");
+        assert_eq!(meter(Framing::Sse, &dialect, &[event(text).as_bytes()]).deltas(), 1, "{text}");
     }
     let no = [
         (Dialect::OpenAi, r#"{"choices":[{"delta":{"role":"assistant","content":null}}]}"#),
@@ -146,7 +146,7 @@ fn what_carries_text() {
         (Dialect::OpenAi, r#"{"choices":[{"delta":{"content":"x"}}]"#),
     ];
     for (dialect, text) in no {
-        assert_eq!(meter(Shape::Sse, &dialect, &[event(text).as_bytes()]).deltas(), 0, "{text}");
+        assert_eq!(meter(Framing::Sse, &dialect, &[event(text).as_bytes()]).deltas(), 0, "{text}");
     }
 }
 
@@ -175,51 +175,51 @@ fn nothing_but_the_place_makes_a_report() {
         "\u{1f}\u{8b}\u{8}",
     ];
     for text in none {
-        let got = usage(Shape::Json, &Dialect::OpenAi, text, End::Complete);
+        let got = usage(Framing::Json, &Dialect::OpenAi, text, End::Complete);
         assert_eq!(got, Usage::default(), "{text}");
     }
     let twice = r#"{"usage":{"prompt_tokens":1,"prompt_tokens_details":{"cached_tokens":1}},"usage":{"completion_tokens":2,"prompt_tokens":7},"usage":null}"#;
-    let got = usage(Shape::Json, &Dialect::OpenAi, twice, End::Complete);
+    let got = usage(Framing::Json, &Dialect::OpenAi, twice, End::Complete);
     assert_eq!(counts(&got), (Some(7), None, Some(2), None));
     let most = format!(r#"{{"usage":{{"prompt_tokens":{},"total_tokens":{0}}}}}"#, i64::MAX);
-    assert_eq!(usage(Shape::Json, &Dialect::OpenAi, &most, End::Complete).input, Some(i64::MAX as u64));
+    assert_eq!(usage(Framing::Json, &Dialect::OpenAi, &most, End::Complete).input, Some(i64::MAX as u64));
 }
 
 #[test]
 fn a_broken_document_counts_what_has_ended() {
     let text = r#"{"usage":{"prompt_tokens":5,"total_tokens":5},"data":[{"embedding":[0.1,"#;
     for end in [End::Broken, End::ClientLeft] {
-        let got = usage(Shape::Json, &Dialect::Embedding, text, end);
-        assert_eq!((got.input, got.output, got.source), (Some(5), Some(0), Source::Backend));
-        let got = usage(Shape::Json, &Dialect::Embedding, &text[..40], end);
-        assert_eq!(got.source, Source::None);
+        let got = usage(Framing::Json, &Dialect::Embedding, text, end);
+        assert_eq!((got.input, got.output, got.source), (Some(5), Some(0), CountSource::Backend));
+        let got = usage(Framing::Json, &Dialect::Embedding, &text[..40], end);
+        assert_eq!(got.source, CountSource::None);
     }
-    assert_eq!(usage(Shape::Json, &Dialect::Embedding, text, End::Complete).source, Source::None);
+    assert_eq!(usage(Framing::Json, &Dialect::Embedding, text, End::Complete).source, CountSource::None);
     let no_document = r#"{"usage":{"prompt_tokens":5}} x"#;
-    assert_eq!(usage(Shape::Json, &Dialect::Embedding, no_document, End::Broken).source, Source::None);
+    assert_eq!(usage(Framing::Json, &Dialect::Embedding, no_document, End::Broken).source, CountSource::None);
 }
 
 #[test]
 fn lines_of_an_event() {
     let joined = "data: {\"usage\":{\"prompt_tokens\":\ndata: 7,\ndata: \"completion_tokens\":1}}\n\n";
-    assert_eq!(usage(Shape::Sse, &Dialect::OpenAi, joined, End::Complete).input, Some(7));
+    assert_eq!(usage(Framing::Sse, &Dialect::OpenAi, joined, End::Complete).input, Some(7));
     let split_number = joined.replace("7,", "7\ndata:7,");
-    assert_eq!(usage(Shape::Sse, &Dialect::OpenAi, &split_number, End::Complete), Usage::default());
+    assert_eq!(usage(Framing::Sse, &Dialect::OpenAi, &split_number, End::Complete), Usage::default());
     // A byte order mark is one only at the very beginning.
     let marked = format!("\u{feff}{}", word("a"));
-    assert_eq!(usage(Shape::Sse, &Dialect::OpenAi, &marked.repeat(3), End::Complete).deltas, 1);
+    assert_eq!(usage(Framing::Sse, &Dialect::OpenAi, &marked.repeat(3), End::Complete).deltas, 1);
     // A line end within a text breaks it off, after a backslash too.
     let broken = format!("{}{}{}", word("a"), word("b\\\nc"), word("d"));
-    assert_eq!(usage(Shape::Sse, &Dialect::OpenAi, &broken, End::Complete).deltas, 2);
+    assert_eq!(usage(Framing::Sse, &Dialect::OpenAi, &broken, End::Complete).deltas, 2);
     let unended = format!("{}data: {FINAL}", word("a"));
-    assert_eq!(usage(Shape::Sse, &Dialect::OpenAi, &unended, End::Complete).output, Some(4));
+    assert_eq!(usage(Framing::Sse, &Dialect::OpenAi, &unended, End::Complete).output, Some(4));
 }
 
 #[test]
 fn a_report_without_an_output_says_nothing_about_it() {
     let stream = format!("{}{}", word("a"), event(r#"{"choices":[],"usage":{"prompt_tokens":9}}"#));
-    let got = usage(Shape::Sse, &Dialect::OpenAi, &stream, End::Complete);
-    assert_eq!((got.input, got.output, got.source), (Some(9), Some(1), Source::Estimated));
+    let got = usage(Framing::Sse, &Dialect::OpenAi, &stream, End::Complete);
+    assert_eq!((got.input, got.output, got.source), (Some(9), Some(1), CountSource::Estimated));
 }
 
 #[test]
@@ -229,12 +229,12 @@ fn pointers_of_a_mode() {
     let dialect = Dialect::Pointers(Arc::new(pointers.text("/content").unwrap()));
     let text =
         r#"{"tokens_evaluated":8,"content":"x","out":[{"a/b~":1},{"a/b~":3}],"timings":{"cache_n":7}}"#;
-    let got = usage(Shape::Json, &dialect, text, End::Complete);
-    assert_eq!((counts(&got), got.source), ((Some(8), Some(7), Some(3), None), Source::Backend));
+    let got = usage(Framing::Json, &dialect, text, End::Complete);
+    assert_eq!((counts(&got), got.source), ((Some(8), Some(7), Some(3), None), CountSource::Backend));
     let stream = format!("{}{}", event(r#"{"content":"x"}"#), event(text));
-    assert_eq!(usage(Shape::Sse, &dialect, &stream, End::Complete).output, Some(3));
-    let got = usage(Shape::Sse, &dialect, &event(r#"{"content":"x"}"#), End::Complete);
-    assert_eq!((got.output, got.source), (Some(1), Source::Estimated));
+    assert_eq!(usage(Framing::Sse, &dialect, &stream, End::Complete).output, Some(3));
+    let got = usage(Framing::Sse, &dialect, &event(r#"{"content":"x"}"#), End::Complete);
+    assert_eq!((got.output, got.source), (Some(1), CountSource::Estimated));
     assert_eq!(Pointers::default().input("usage"), Err(BadPointer::NoSlash));
     assert_eq!(Pointers::default().input(""), Err(BadPointer::NoSlash));
     assert_eq!(Pointers::default().input("/a~2"), Err(BadPointer::Escape));
@@ -254,7 +254,7 @@ fn depth_and_size_change_nothing() {
         let dialect = Dialect::OpenAi;
         for size in [7, 4096, text.len()] {
             let chunks: Vec<_> = text.as_bytes().chunks(size).collect();
-            let got = meter(Shape::Json, &dialect, &chunks).finish(End::Complete, &Pace::default());
+            let got = meter(Framing::Json, &dialect, &chunks).finish(End::Complete, &TokenRate::default());
             assert_eq!((got.input, got.output), (Some(2), Some(3)));
         }
     }
@@ -264,16 +264,16 @@ fn depth_and_size_change_nothing() {
 
 #[test]
 fn shapes_and_dialects() {
-    assert_eq!(Shape::of_content_type("text/event-stream; charset=utf-8", false), Some(Shape::Sse));
-    assert_eq!(Shape::of_content_type("Text/Event-Stream", false), Some(Shape::Sse));
-    assert_eq!(Shape::of_content_type("Application/JSON", false), Some(Shape::Json));
-    assert_eq!(Shape::of_content_type("Application/JSON", true), Some(Shape::Unknown));
-    assert_eq!(Shape::of_content_type("application/problem+json", false), Some(Shape::Json));
-    assert_eq!(Shape::of_content_type("", true), Some(Shape::Unknown));
-    assert_eq!(Shape::of_content_type("text/html; charset=utf-8", true), Some(Shape::Unknown));
-    assert_eq!(Shape::of_content_type("text/html", false), Some(Shape::Unknown));
-    assert_eq!(Shape::of_content_type("application/x-ndjson", false), Some(Shape::Unknown));
-    assert_eq!(Shape::of_content_type("audio/wav", true), None);
+    assert_eq!(Framing::of_content_type("text/event-stream; charset=utf-8", false), Some(Framing::Sse));
+    assert_eq!(Framing::of_content_type("Text/Event-Stream", false), Some(Framing::Sse));
+    assert_eq!(Framing::of_content_type("Application/JSON", false), Some(Framing::Json));
+    assert_eq!(Framing::of_content_type("Application/JSON", true), Some(Framing::Unknown));
+    assert_eq!(Framing::of_content_type("application/problem+json", false), Some(Framing::Json));
+    assert_eq!(Framing::of_content_type("", true), Some(Framing::Unknown));
+    assert_eq!(Framing::of_content_type("text/html; charset=utf-8", true), Some(Framing::Unknown));
+    assert_eq!(Framing::of_content_type("text/html", false), Some(Framing::Unknown));
+    assert_eq!(Framing::of_content_type("application/x-ndjson", false), Some(Framing::Unknown));
+    assert_eq!(Framing::of_content_type("audio/wav", true), None);
     assert_eq!(Dialect::of_endpoint("/v1/chat/completions"), Dialect::OpenAi);
     assert_eq!(Dialect::of_endpoint("/v1/messages"), Dialect::Anthropic);
     assert_eq!(Dialect::of_endpoint("/v1/responses"), Dialect::Responses);
@@ -337,22 +337,22 @@ proptest! {
         sse in any::<bool>(),
     ) {
         let bytes = pieces.concat();
-        let shape = if sse { Shape::Sse } else { Shape::Json };
+        let shape = if sse { Framing::Sse } else { Framing::Json };
         let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
         cuts.extend([0, bytes.len()]);
         cuts.sort_unstable();
         let chunks: Vec<&[u8]> = cuts.windows(2).map(|ends| &bytes[ends[0]..ends[1]]).collect();
         let singles: Vec<&[u8]> = bytes.chunks(1).collect();
         for end in [End::Complete, End::Broken] {
-            let whole = meter(shape, &dialect, &[&bytes]).finish(end, &Pace::default());
-            prop_assert_eq!(meter(shape, &dialect, &chunks).finish(end, &Pace::default()), whole);
-            prop_assert_eq!(meter(shape, &dialect, &singles).finish(end, &Pace::default()), whole);
+            let whole = meter(shape, &dialect, &[&bytes]).finish(end, &TokenRate::default());
+            prop_assert_eq!(meter(shape, &dialect, &chunks).finish(end, &TokenRate::default()), whole);
+            prop_assert_eq!(meter(shape, &dialect, &singles).finish(end, &TokenRate::default()), whole);
         }
     }
 
     #[test]
     fn never_panics_and_holds_little(chunks in proptest::collection::vec(any::<Vec<u8>>(), 0..8), sse in any::<bool>()) {
-        let shape = if sse { Shape::Sse } else { Shape::Json };
+        let shape = if sse { Framing::Sse } else { Framing::Json };
         let mut meter = Meter::new(shape, Dialect::OpenAi);
         for chunk in &chunks {
             meter.push(chunk);
@@ -363,7 +363,7 @@ proptest! {
     /// A template is refused when it would be long, whatever the text in it.
     #[test]
     fn long_events_are_not_kept(length in 1_usize..20_000) {
-        let mut meter = Meter::new(Shape::Sse, Dialect::OpenAi);
+        let mut meter = Meter::new(Framing::Sse, Dialect::OpenAi);
         let text = event(&format!(r#"{{"id":"{}","choices":[{{"text":"{}"}}]}}"#, "i".repeat(length), "t".repeat(length)));
         for _ in 0..3 {
             meter.push(text.as_bytes());

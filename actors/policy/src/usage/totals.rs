@@ -1,23 +1,23 @@
 //! What all documents of an answer say together.
 
-use super::draft::{Choices, Counts, Draft, Words};
-use super::fields::Kind;
+use super::document_usage::{Choices, Counts, DocumentUsage, Words};
+use super::fields::EventKind;
 use super::paths::Dialect;
-use super::report::{End, Pace, Source, Timings, Usage};
+use super::report::{CountSource, End, Timings, TokenRate, Usage};
 
 /// A text of so many bytes is hardly more than one token.
 const ONE_TOKEN: u64 = 12;
 
 /// Texts that went through.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(super) struct TextCounter {
     pub(super) texts: u64,
     pub(super) bytes: u64,
     /// Four bytes a token, but each text is one at least.
     tokens: u64,
 }
 
-impl Seen {
+impl TextCounter {
     fn since(&self, earlier: &Self) -> Self {
         Self {
             texts: self.texts - earlier.texts,
@@ -29,7 +29,7 @@ impl Seen {
 
 /// What the documents so far say.
 #[derive(Debug, Default)]
-pub(super) struct Totals {
+pub(super) struct UsageTotals {
     counts: Option<Counts>,
     /// Reports of choices that came before: llama.cpp reports each choice by itself.
     others: Counts,
@@ -46,9 +46,9 @@ pub(super) struct Totals {
     /// Events with data, whatever it was, and those that were JSON.
     pub(super) datas: u64,
     pub(super) events: u64,
-    pub(super) seen: Seen,
+    pub(super) seen: TextCounter,
     /// What the last report with an output had seen.
-    reported: Seen,
+    reported: TextCounter,
     begun: u64,
     finished: u64,
     pub(super) ended: bool,
@@ -60,7 +60,7 @@ pub(super) struct Totals {
     first_choice_bytes: u64,
 }
 
-impl Totals {
+impl UsageTotals {
     /// One more event that carries text and nothing else.
     pub(super) fn add_text(&mut self, bytes: u64) {
         self.datas += 1;
@@ -69,7 +69,7 @@ impl Totals {
     }
 
     /// One more event like one that was read before, but for its text and its counts.
-    pub(super) fn add_like(&mut self, draft: &Draft, dialect: &Dialect, bytes: u64) {
+    pub(super) fn add_like(&mut self, draft: &DocumentUsage, dialect: &Dialect, bytes: u64) {
         self.add_text(bytes);
         self.add_counts(draft, dialect);
     }
@@ -93,16 +93,16 @@ impl Totals {
         }
     }
 
-    pub(super) fn add(&mut self, draft: &Draft, dialect: &Dialect, is_event: bool) {
+    pub(super) fn add(&mut self, draft: &DocumentUsage, dialect: &Dialect, is_event: bool) {
         if is_event {
             self.datas += 1;
             self.events += 1;
             if draft.has_text {
-                self.saw(if draft.kind == Kind::Sound { 0 } else { draft.text_bytes });
+                self.saw(if draft.kind == EventKind::Sound { 0 } else { draft.text_bytes });
             }
             self.begun |= draft.begun;
             self.finished |= draft.finished;
-            self.ended |= draft.kind == Kind::End;
+            self.ended |= draft.kind == EventKind::End;
         } else {
             self.choices = draft.many_choices;
             self.document_bytes = draft.text_bytes;
@@ -114,7 +114,7 @@ impl Totals {
         self.add_counts(draft, dialect);
     }
 
-    fn add_counts(&mut self, draft: &Draft, dialect: &Dialect) {
+    fn add_counts(&mut self, draft: &DocumentUsage, dialect: &Dialect) {
         let mut reported = false;
         if draft.counts_done && !draft.counts.says_nothing() {
             reported |= draft.counts.output.is_some_and(|output| output > 0);
@@ -131,7 +131,7 @@ impl Totals {
         }
     }
 
-    fn report(&mut self, draft: &Draft, dialect: &Dialect) {
+    fn report(&mut self, draft: &DocumentUsage, dialect: &Dialect) {
         let alone = *dialect == Dialect::OpenAi && draft.choices != Choices::Full;
         if draft.finished.count_ones() == 1 {
             self.own.add(&draft.counts);
@@ -151,13 +151,13 @@ impl Totals {
         }
     }
 
-    pub(super) fn usage(&self, dialect: &Dialect, end: End, is_stream: bool, pace: &Pace) -> Usage {
+    pub(super) fn usage(&self, dialect: &Dialect, end: End, is_stream: bool, pace: &TokenRate) -> Usage {
         let mut usage = Usage {
             timings: self.timings,
             events: self.events,
             deltas: self.seen.texts,
             text_bytes: self.seen.bytes,
-            source: Source::Backend,
+            source: CountSource::Backend,
             ..Usage::default()
         };
         let counts = self.counts.unwrap_or_default();
@@ -200,7 +200,7 @@ impl Totals {
             self.count_document(&mut usage, pace);
         }
         if usage.input.is_none() && usage.output.is_none() {
-            usage.source = Source::None;
+            usage.source = CountSource::None;
         }
         usage
     }
@@ -212,7 +212,7 @@ impl Totals {
             Some(cached) => computed.saturating_add(cached),
             None => {
                 // An old llama.cpp, which doesn't say how much came from the cache.
-                usage.source = Source::Estimated;
+                usage.source = CountSource::Estimated;
                 computed
             }
         });
@@ -241,9 +241,9 @@ impl Totals {
     }
 
     /// The output of a stream that went on after its last report, or had none.
-    fn count_texts(&self, usage: &mut Usage, end: End, pace: &Pace) {
+    fn count_texts(&self, usage: &mut Usage, end: End, pace: &TokenRate) {
         let later = self.seen.since(&self.reported);
-        let estimate = |seen: &Seen| pace.tokens_of(seen.texts, seen.bytes, seen.tokens);
+        let estimate = |seen: &TextCounter| pace.tokens_of(seen.texts, seen.bytes, seen.tokens);
         let counted = usage.output.filter(|output| *output > 0 || self.seen.texts == 0);
         let output = match counted {
             // What Anthropic says before the first text is a placeholder.
@@ -257,18 +257,18 @@ impl Totals {
         // Never less than what was seen.
         let output = output.max(self.seen.texts);
         if later.texts > 0 || counted != Some(output) {
-            usage.source = Source::Estimated;
+            usage.source = CountSource::Estimated;
         }
         usage.output = Some(output);
     }
 
     /// The output of a whole answer.
-    fn count_document(&self, usage: &mut Usage, pace: &Pace) {
+    fn count_document(&self, usage: &mut Usage, pace: &TokenRate) {
         let bytes = self.document_bytes;
         let said_nothing = usage.output == Some(0) || (usage.output.is_none() && self.empty_report);
         if said_nothing && bytes > 0 {
             usage.output = Some(pace.tokens_of(1, bytes, bytes.div_ceil(4)));
-            usage.source = Source::Estimated;
+            usage.source = CountSource::Estimated;
         } else if let Some(output) = usage.output
             && self.choices > 1
             && self.timings.is_some()
@@ -278,7 +278,7 @@ impl Totals {
             let all = u128::from(output) * u128::from(bytes) / u128::from(self.first_choice_bytes);
             usage.output = Some(u64::try_from(all).unwrap_or(u64::MAX).max(output));
             usage.of_first = true;
-            usage.source = Source::Estimated;
+            usage.source = CountSource::Estimated;
         }
     }
 }

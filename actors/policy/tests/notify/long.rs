@@ -6,14 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Clone, Debug)]
 enum Doing {
-    Happens(Kind, u8),
+    Happens(NoticeKind, u8),
     Passes(u64),
     Ends(usize, u8),
     Configures(u8),
 }
 
 fn doing() -> impl Strategy<Value = Doing> {
-    let kinds = prop::sample::select(Kind::ALL.to_vec());
+    let kinds = prop::sample::select(NoticeKind::ALL.to_vec());
     prop_oneof![
         8 => (kinds, 0_u8..4).prop_map(|(kind, subject)| Doing::Happens(kind, subject)),
         4 => (1_u64..5000).prop_map(Doing::Passes),
@@ -30,18 +30,18 @@ proptest! {
         const NAMES: [&str; 3] = ["one", "two", "three"];
         let mut desk = Desk::new(&NAMES);
         // When each cause was last told to each outlet; numbers that have been told.
-        let mut told: BTreeMap<(String, Kind, String), Duration> = BTreeMap::new();
+        let mut told: BTreeMap<(String, NoticeKind, String), Duration> = BTreeMap::new();
         let mut known: BTreeSet<u64> = BTreeSet::new();
         // Of each device, as the last word and as it is.
-        let mut last_word: BTreeMap<String, Kind> = BTreeMap::new();
-        let mut really: BTreeMap<String, Kind> = BTreeMap::new();
+        let mut last_word: BTreeMap<String, NoticeKind> = BTreeMap::new();
+        let mut really: BTreeMap<String, NoticeKind> = BTreeMap::new();
         for doing in all {
             let event = match doing {
                 Doing::Happens(kind, subject) => {
                     let subject = subject.to_string();
-                    if matches!(kind, Kind::DeviceGone | Kind::DeviceBack) {
+                    if matches!(kind, NoticeKind::DeviceGone | NoticeKind::DeviceBack) {
                         // It can't go twice.
-                        let before = really.insert(subject.clone(), kind).unwrap_or(Kind::DeviceBack);
+                        let before = really.insert(subject.clone(), kind).unwrap_or(NoticeKind::DeviceBack);
                         if before == kind { continue }
                     }
                     notice(kind, &subject)
@@ -50,15 +50,15 @@ proptest! {
                 Doing::Ends(which, how) if !desk.sent.is_empty() => {
                     let (outlet, serial, _) = desk.sent.remove(which % desk.sent.len());
                     match how {
-                        0 => Event::Failed { outlet, serial, why: "500".into(), again: Again::Later(None) },
-                        1 => Event::Failed { outlet, serial, why: "400".into(), again: Again::Never },
+                        0 => Event::Failed { outlet, serial, why: "500".into(), again: Retry::Later(None) },
+                        1 => Event::Failed { outlet, serial, why: "400".into(), again: Retry::Never },
                         _ => Event::Sent { outlet, serial },
                     }
                 }
                 Doing::Ends(..) => Event::Due,
                 Doing::Configures(bits) => {
                     let names: Vec<&str> = NAMES.into_iter().enumerate().filter(|(bit, _)| bits & (1 << bit) != 0).map(|(_, name)| name).collect();
-                    wanted(&names, &Kind::ALL)
+                    wanted(&names, &NoticeKind::ALL)
                 }
             };
             let (state, effects) = step(std::mem::take(&mut desk.state), event, at(desk.now));
@@ -89,10 +89,10 @@ proptest! {
             }
         }
         // Left alone, with outlets that take everything, all comes to rest, and devices are told of as they are.
-        desk.take(wanted(&["last"], &Kind::ALL));
+        desk.take(wanted(&["last"], &NoticeKind::ALL));
         for _ in 0..3 {
             for (kind, of, _) in desk.state.told(at(desk.now).steady).collect::<Vec<_>>() {
-                if matches!(kind, Kind::DeviceGone | Kind::DeviceBack) { last_word.entry(of.to_owned()).or_insert(kind); }
+                if matches!(kind, NoticeKind::DeviceGone | NoticeKind::DeviceBack) { last_word.entry(of.to_owned()).or_insert(kind); }
             }
             desk.pass(HOUR);
             desk.sent.retain(|sent| sent.0 == "last");
@@ -117,7 +117,7 @@ fn last_word(pauses: &[u64]) -> (bool, bool) {
     let mut gone = false;
     for pause in pauses {
         gone = !gone;
-        desk.take(notice(if gone { Kind::DeviceGone } else { Kind::DeviceBack }, "gpu"));
+        desk.take(notice(if gone { NoticeKind::DeviceGone } else { NoticeKind::DeviceBack }, "gpu"));
         desk.drain();
         let until = desk.now + Duration::from_secs(*pause);
         while let Some(timer) = desk.timer.filter(|timer| *timer <= until) {
@@ -129,7 +129,7 @@ fn last_word(pauses: &[u64]) -> (bool, bool) {
     }
     desk.pass(HOUR);
     desk.drain();
-    (desk.last == Some(Kind::DeviceGone), gone)
+    (desk.last == Some(NoticeKind::DeviceGone), gone)
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Classes in the queue for memory: who goes first, against whom a model keeps what it has, and age.
 
 use super::desk::*;
-use llm_manager_policy::placement::{Standing, Urgency};
+use llm_manager_policy::placement::{DemandPriority, ResidentState};
 use llm_manager_policy::queue::*;
 use llm_manager_policy::spec::Class;
 use std::time::Duration;
@@ -13,7 +13,7 @@ fn used(desk: &mut Desk, model: &str, epoch: u64, class: Class) {
 }
 
 fn of_class(model: &str, epoch: u64, class: Class) -> Event {
-    let (variants, urgency) = (wants(&[6000]), Urgency::Wanted(class));
+    let (variants, urgency) = (wants(&[6000]), DemandPriority::Wanted(class));
     Event::Demand { model: model.into(), epoch, variants, load: Some(LOAD), urgency, overlap: false }
 }
 
@@ -23,7 +23,7 @@ fn busy_with(class: Class) -> Desk {
     desk.step(of_class("a", 1, class));
     desk.loads("a", 1, 6000, LOAD);
     let now = desk.now;
-    desk.models[0].standing = Standing::Ready { since: now, busy: true, idle_since: now };
+    desk.models[0].standing = ResidentState::Ready { since: now, busy: true, idle_since: now };
     desk.models[0].users.now = Some(class);
     desk
 }
@@ -58,7 +58,7 @@ fn a_lower_class_waits_until_the_higher_one_has_been_away_for_its_hold() {
         assert!(!desk.after(LOAD * 4).contains(&"yield a1".to_owned()));
         desk.models[0].users.now = None;
         let ready = desk.now - LOAD * 5;
-        desk.models[0].standing = Standing::Ready { since: ready, busy: false, idle_since: desk.now };
+        desk.models[0].standing = ResidentState::Ready { since: ready, busy: false, idle_since: desk.now };
         used(&mut desk, "a", 1, Class::Interactive);
         let hold = LOAD * 2 * 9 / 8 * between;
         desk.sampled(6000);
@@ -195,8 +195,8 @@ fn those_ahead_are_told_with_what_they_wait_for() {
         let all = ahead(&desk.state, &view, &model.into()).into_iter();
         all.map(|one| (one.model.to_string(), one.urgency, one.waited)).collect::<Vec<_>>()
     };
-    let c = ("c".to_owned(), Urgency::Wanted(Class::Normal), seconds(2));
-    let b = ("b".to_owned(), Urgency::Wanted(Class::Batch), seconds(3));
+    let c = ("c".to_owned(), DemandPriority::Wanted(Class::Normal), seconds(2));
+    let b = ("b".to_owned(), DemandPriority::Wanted(Class::Batch), seconds(3));
     assert_eq!(told(&desk, "c"), []);
     assert_eq!(told(&desk, "b"), std::slice::from_ref(&c));
     // One that doesn't wait would come last of its class, which is the usual one.
@@ -210,7 +210,7 @@ fn an_explanation_leaves_to_those_ahead_what_they_wait_for() {
     let mut desk = Desk::auto();
     desk.step(of_class("a", 1, Class::Normal));
     desk.loads("a", 1, 6000, LOAD);
-    desk.models[0].standing = Standing::Ready { since: desk.now, busy: true, idle_since: desk.now };
+    desk.models[0].standing = ResidentState::Ready { since: desk.now, busy: true, idle_since: desk.now };
     desk.step(of_class("b", 1, Class::Normal));
     let told = |model: &str| {
         let view =

@@ -2,7 +2,9 @@
 
 use llm_manager_policy::devices::{Device, DeviceSnapshot, Requirement};
 use llm_manager_policy::lifecycle::Moment;
-use llm_manager_policy::placement::{HoldTime, Need, Settings, Standing, Urgency, Users, Variant};
+use llm_manager_policy::placement::{
+    DemandPriority, HoldTime, Need, PlacementSettings, ResidentState, UserClasses, Variant,
+};
 use llm_manager_policy::queue::*;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +16,8 @@ pub(crate) struct Desk {
     pub(crate) state: State,
     pub(crate) now: Moment,
     pub(crate) snapshot: DeviceSnapshot,
-    pub(crate) models: Vec<ModelView>,
-    pub(crate) settings: Settings,
+    pub(crate) models: Vec<ObservedModel>,
+    pub(crate) settings: PlacementSettings,
 }
 
 pub(crate) fn seconds(seconds: u64) -> Duration {
@@ -28,7 +30,7 @@ pub(crate) fn wants(mib: &[u64]) -> Arc<[Variant]> {
 }
 
 pub(crate) fn demand_of(model: &str, epoch: u64, variants: Arc<[Variant]>) -> Event {
-    let (urgency, overlap) = (Urgency::default(), false);
+    let (urgency, overlap) = (DemandPriority::default(), false);
     Event::Demand { model: model.into(), epoch, variants, load: None, urgency, overlap }
 }
 
@@ -41,10 +43,10 @@ impl Desk {
             now,
             snapshot: DeviceSnapshot { devices: vec![device], taken_at: Some(now) },
             models: Vec::new(),
-            settings: Settings {
+            settings: PlacementSettings {
                 min_hold: HoldTime::Fixed(seconds(10)),
                 max_hold: HoldTime::Fixed(seconds(60)),
-                ..Settings::default()
+                ..PlacementSettings::default()
             },
         }
     }
@@ -112,15 +114,15 @@ impl Desk {
     /// A model that became ready just now.
     pub(crate) fn ready(&mut self, model: &str, epoch: u64, busy: bool) {
         self.models.retain(|one| *one.model != *model);
-        let standing = Standing::Ready { since: self.now, busy, idle_since: self.now };
-        self.models.push(ModelView {
+        let standing = ResidentState::Ready { since: self.now, busy, idle_since: self.now };
+        self.models.push(ObservedModel {
             model: model.into(),
             epoch,
             standing,
             pinned: false,
             warm: None,
             reload: None,
-            users: Users::default(),
+            users: UserClasses::default(),
             sleep: None,
             actual: Vec::new(),
         });

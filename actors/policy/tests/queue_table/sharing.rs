@@ -1,7 +1,7 @@
 //! A card that other programs use, too: what is kept free for them, who makes way, and pauses.
 
 use super::desk::*;
-use llm_manager_policy::devices::Shared;
+use llm_manager_policy::devices::DeviceSharing;
 use llm_manager_policy::placement::Variant;
 use llm_manager_policy::queue::*;
 use llm_manager_policy::spec::Class;
@@ -10,7 +10,8 @@ use std::sync::Arc;
 /// The card keeps 2000 MiB free, and models make way for other programs.
 fn shared_desk() -> Desk {
     let mut desk = Desk::new();
-    desk.snapshot.devices[0].shared = Shared { keep_free_mib: 2000, gives_way: true, paused_until: None };
+    desk.snapshot.devices[0].shared =
+        DeviceSharing { keep_free_mib: 2000, gives_way: true, paused_until: None };
     desk
 }
 

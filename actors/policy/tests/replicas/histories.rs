@@ -10,7 +10,7 @@ struct Histories(Replicas);
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct World {
     state: State,
-    stands: [Stand; 3],
+    stands: [ReplicaState; 3],
     now: u64,
     waits_since: Option<u64>,
     stopped: bool,
@@ -25,7 +25,7 @@ enum Act {
     Stop,
     Wanted,
     NoRoom(usize),
-    Becomes(usize, Stand),
+    Becomes(usize, ReplicaState),
 }
 
 impl Model for Histories {

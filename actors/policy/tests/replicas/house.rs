@@ -41,7 +41,7 @@ struct House {
     rules: Replicas,
     state: State,
     now: Moment,
-    stands: [Stand; 4],
+    stands: [ReplicaState; 4],
     since: [Moment; 4],
     inside: [bool; 4],
     kept: [bool; 4],
@@ -66,7 +66,7 @@ impl House {
         }
     }
 
-    fn set(&mut self, one: usize, stand: Stand) {
+    fn set(&mut self, one: usize, stand: ReplicaState) {
         (self.stands[one], self.since[one]) = (stand, self.now);
         if stand != Ready && stand != Leaving {
             self.inside[one] = false;

@@ -1,6 +1,6 @@
 //! The names of the cells of the lifecycle's table.
 
-use llm_manager_policy::lifecycle::{Event, Phase, Urgency};
+use llm_manager_policy::lifecycle::{Event, Phase, StopUrgency};
 
 pub(crate) fn kind_of_phase(phase: &Phase) -> &'static str {
     match phase {
@@ -22,9 +22,9 @@ pub(crate) fn kind_of_event(event: Event) -> &'static str {
     match event {
         Event::Acquire => "Acquire",
         Event::Start => "Start",
-        Event::Stop(Urgency::Drain) => "Stop(Drain)",
-        Event::Stop(Urgency::Now) => "Stop(Now)",
-        Event::Stop(Urgency::Kill) => "Stop(Kill)",
+        Event::Stop(StopUrgency::Drain) => "Stop(Drain)",
+        Event::Stop(StopUrgency::Now) => "Stop(Now)",
+        Event::Stop(StopUrgency::Kill) => "Stop(Kill)",
         Event::Restart => "Restart",
         Event::Retire => "Retire",
         Event::Evict => "Evict",

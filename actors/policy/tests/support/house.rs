@@ -10,9 +10,11 @@ pub(crate) use residents::{Report, Request, Resident};
 
 use llm_manager_policy::devices::{Device, DeviceSnapshot};
 use llm_manager_policy::lifecycle::Moment;
-use llm_manager_policy::placement::{HoldTime, ModelName, Settings, Sleep, Standing, Urgency, Users};
+use llm_manager_policy::placement::{
+    DemandPriority, HoldTime, ModelName, ParkedMemory, PlacementSettings, ResidentState, UserClasses,
+};
 use llm_manager_policy::queue::pace::LEAST_BUSY;
-use llm_manager_policy::queue::{Effect, Event, ModelView, View};
+use llm_manager_policy::queue::{Effect, Event, ObservedModel, View};
 use llm_manager_policy::spec::Class;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
@@ -61,10 +63,10 @@ impl Life {
         self.waiting.iter().map(|request| request.class).max().unwrap_or(Class::Batch)
     }
 
-    fn users(&self) -> Users {
+    fn users(&self) -> UserClasses {
         let answered = Class::ALL.into_iter().filter(|class| self.answers[*class as usize] > 0).max();
         let waiting = self.waiting.iter().map(|request| request.class).max();
-        Users { now: answered.max(waiting), left: self.left }
+        UserClasses { now: answered.max(waiting), left: self.left }
     }
 }
 
@@ -90,7 +92,7 @@ enum News {
 
 pub(crate) struct House<P> {
     pub(crate) policy: P,
-    settings: Settings,
+    settings: PlacementSettings,
     residents: Vec<Resident>,
     lives: Vec<Life>,
     devices: Vec<Device>,
@@ -114,7 +116,7 @@ pub(crate) struct House<P> {
 impl<P: Policy> House<P> {
     pub(crate) fn new(
         policy: P,
-        settings: Settings,
+        settings: PlacementSettings,
         devices: Vec<Device>,
         residents: Vec<Resident>,
         delay: Duration,
@@ -368,7 +370,7 @@ impl<P: Policy> House<P> {
     fn ask_to_wake(&mut self, at: usize) {
         self.lives[at].phase = Phase::Waking { since: self.now, granted: false };
         let (model, epoch) = (self.residents[at].name.clone(), self.lives[at].epoch);
-        self.tell(Event::Wake { model, epoch, urgency: Urgency::default() });
+        self.tell(Event::Wake { model, epoch, urgency: DemandPriority::default() });
     }
 
     fn ask_for_memory(&mut self, at: usize) {
@@ -382,7 +384,7 @@ impl<P: Policy> House<P> {
     fn demand(&mut self, at: usize) {
         let (model, variants) = (self.residents[at].name.clone(), Arc::clone(&self.residents[at].variants));
         let (load, urgency, overlap) =
-            (Some(self.residents[at].load), Urgency::Wanted(self.lives[at].class()), false);
+            (Some(self.residents[at].load), DemandPriority::Wanted(self.lives[at].class()), false);
         self.tell(Event::Demand { model, epoch: self.lives[at].epoch, variants, load, urgency, overlap });
     }
 
@@ -416,26 +418,26 @@ impl<P: Policy> House<P> {
         seen.flat_map(on).collect()
     }
 
-    fn view_of(&self, at: usize) -> Option<ModelView> {
+    fn view_of(&self, at: usize) -> Option<ObservedModel> {
         let (life, resident) = (&self.lives[at], &self.residents[at]);
         let busy = life.leases > 0 || !life.waiting.is_empty();
         let standing = match life.phase {
             Phase::Off | Phase::Queued { .. } => return None,
-            Phase::Starting { since } => Standing::Starting { wanted: !life.waiting.is_empty(), since },
-            Phase::Ready { since } => Standing::Ready { since, busy, idle_since: life.idle_since },
-            Phase::Draining { ready } => Standing::Leaving { ready: Some(ready) },
-            Phase::Stopping { ready } => Standing::Leaving { ready },
-            Phase::Parking { ready } => Standing::Leaving { ready: Some(ready) },
+            Phase::Starting { since } => ResidentState::Starting { wanted: !life.waiting.is_empty(), since },
+            Phase::Ready { since } => ResidentState::Ready { since, busy, idle_since: life.idle_since },
+            Phase::Draining { ready } => ResidentState::Leaving { ready: Some(ready) },
+            Phase::Stopping { ready } => ResidentState::Leaving { ready },
+            Phase::Parking { ready } => ResidentState::Leaving { ready: Some(ready) },
             Phase::Parked { since } => {
-                Standing::Parked { since, wanted: !life.waiting.is_empty(), idle_since: life.idle_since }
+                ResidentState::Parked { since, wanted: !life.waiting.is_empty(), idle_since: life.idle_since }
             }
-            Phase::Waking { since, .. } => Standing::Starting { wanted: true, since },
+            Phase::Waking { since, .. } => ResidentState::Starting { wanted: true, since },
         };
         let on = self.sampled.iter().filter(|(model, epoch, ..)| *model == at && *epoch == life.epoch);
         let on = on.map(|(_, _, device, mib)| (self.devices[*device].id.clone(), *mib)).collect();
         let (model, reload) = (resident.name.clone(), Some(resident.load));
         let sleep = self.sleep_of(at);
-        Some(ModelView {
+        Some(ObservedModel {
             model,
             epoch: life.epoch,
             standing,
@@ -448,7 +450,7 @@ impl<P: Policy> House<P> {
         })
     }
 
-    fn sleep_of(&self, at: usize) -> Option<Sleep> {
+    fn sleep_of(&self, at: usize) -> Option<ParkedMemory> {
         let (life, sleeper) = (&self.lives[at], self.residents[at].sleeps?);
         if matches!(life.phase, Phase::Starting { .. } | Phase::Stopping { .. }) {
             return None;
@@ -457,12 +459,12 @@ impl<P: Policy> House<P> {
         let on_cards = parts.iter().map(|(device, _)| (self.devices[*device].id.clone(), sleeper.keeps));
         let ram = self.devices.iter().find(|device| device.plugin == "cpu");
         let holds = on_cards.chain(ram.map(|ram| (ram.id.clone(), sleeper.ram))).collect();
-        Some(Sleep { wake: sleeper.wakes, holds })
+        Some(ParkedMemory { wake: sleeper.wakes, holds })
     }
 
     fn tell(&mut self, event: Event) {
         self.report.steps += 1;
-        let models: Vec<ModelView> = (0..self.lives.len()).filter_map(|at| self.view_of(at)).collect();
+        let models: Vec<ObservedModel> = (0..self.lives.len()).filter_map(|at| self.view_of(at)).collect();
         let view =
             View { now: self.now, snapshot: &self.snapshot, models: &models, settings: &self.settings };
         for effect in self.policy.step(event, &view) {

@@ -49,7 +49,7 @@ impl World {
             may_park: setup.parks.is_some(),
         };
         self.gentle = matches!(self.life.phase, Phase::Ready { .. })
-            && matches!(event, Event::Stop(Urgency::Drain) | Event::Restart);
+            && matches!(event, Event::Stop(StopUrgency::Drain) | Event::Restart);
         let step = step(&self.life, event, &view, limits);
         if step.state.epoch != self.life.epoch {
             self.news = News { lease_freed: self.news.lease_freed, ..News::default() };
@@ -193,7 +193,7 @@ impl World {
     pub(super) fn grant_next(&mut self, setup: &Setup) {
         if self.waiting == 0 {
             self.gate = self.gate.watched(false);
-        } else if let Some(gate) = self.gate.acquire(Asker::Queue, setup.max_concurrency) {
+        } else if let Some(gate) = self.gate.acquire(LeaseAsker::Queue, setup.max_concurrency) {
             self.gate = gate;
             self.waiting -= 1;
             self.leased += 1;
@@ -259,12 +259,13 @@ impl World {
         // The word counts the leases ever taken; all that matters is whether it still is the one seen.
         let canonical = |word: Word| {
             let entered = (0..word.leases())
-                .fold(Word::CLOSED.opened(), |word, _| word.acquire(Asker::Queue, u32::MAX).unwrap());
+                .fold(Word::CLOSED.opened(), |word, _| word.acquire(LeaseAsker::Queue, u32::MAX).unwrap());
             let gate = if word.is_open() { entered } else { entered.closed() };
             gate.watched(word.is_watched())
         };
-        let other = (0..50)
-            .fold(Word::CLOSED.opened(), |word, _| word.acquire(Asker::Queue, u32::MAX).unwrap().release());
+        let other = (0..50).fold(Word::CLOSED.opened(), |word, _| {
+            word.acquire(LeaseAsker::Queue, u32::MAX).unwrap().release()
+        });
         self.seen = self.seen.map(|seen| if seen == self.gate { canonical(seen) } else { other });
         self.gate = canonical(self.gate);
         if self.ops.is_empty() {

@@ -2,17 +2,17 @@
 
 use super::house::Policy;
 use llm_manager_policy::placement::{
-    Decision, Demand, Held, HeldPart, HoldTime, ModelName, Part, Prefer, Settings, Standing, Urgency, Users,
-    Variant, World, decide,
+    Decision, Demand, DemandPriority, DeviceAllocation, HeldPart, HoldTime, ModelName, PlacementSettings,
+    Prefer, Resident, ResidentState, UserClasses, Variant, World, decide,
 };
 use llm_manager_policy::queue::{Denial, Effect, Event, POLL, State, View, explain, step};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// The same settings with the holding times that were the default before they followed the cost of a swap.
-pub(crate) fn former(settings: &Settings) -> Settings {
+pub(crate) fn former(settings: &PlacementSettings) -> PlacementSettings {
     let (min_hold, max_hold) = (HoldTime::Fixed(FORMER_MIN_HOLD), HoldTime::Fixed(FORMER_MAX_HOLD));
-    Settings { min_hold, max_hold, ..settings.clone() }
+    PlacementSettings { min_hold, max_hold, ..settings.clone() }
 }
 
 const FORMER_MIN_HOLD: Duration = Duration::from_secs(10);
@@ -41,9 +41,9 @@ impl Policy for Ours {
     fn step(&mut self, mut event: Event, view: &View<'_>) -> Vec<Effect> {
         let mut models = view.models.to_vec();
         if !self.classes {
-            models.iter_mut().for_each(|one| one.users = Users::default());
+            models.iter_mut().for_each(|one| one.users = UserClasses::default());
             if let Event::Demand { urgency, .. } = &mut event {
-                *urgency = Urgency::default();
+                *urgency = DemandPriority::default();
             }
         }
         let step = step(&self.state, event, &View { models: &models, ..*view });
@@ -56,7 +56,7 @@ impl Policy for Ours {
 pub(crate) struct Lru {
     alone: bool,
     waiting: Vec<(ModelName, u64, Arc<[Variant]>, Duration)>,
-    holds: Vec<(ModelName, u64, Vec<Part>)>,
+    holds: Vec<(ModelName, u64, Vec<DeviceAllocation>)>,
     asked: Vec<ModelName>,
 }
 
@@ -66,10 +66,10 @@ impl Lru {
     }
 
     /// Where the first in the queue fits beside what is held; nobody is in the way of anybody.
-    fn room(&self, view: &View<'_>, demand: &Demand) -> Option<(usize, Vec<Part>)> {
-        let held = self.holds.iter().map(|(model, _, parts)| Held {
-            standing: Standing::First,
-            ..Held::new(
+    fn room(&self, view: &View<'_>, demand: &Demand) -> Option<(usize, Vec<DeviceAllocation>)> {
+        let held = self.holds.iter().map(|(model, _, parts)| Resident {
+            standing: ResidentState::First,
+            ..Resident::new(
                 model.clone(),
                 parts
                     .iter()
@@ -82,10 +82,10 @@ impl Lru {
                     .collect(),
             )
         });
-        let held: Vec<Held> = held.collect();
+        let held: Vec<Resident> = held.collect();
         let mut snapshot = view.snapshot.clone();
         snapshot.devices.iter_mut().for_each(|device| device.used_mib = Some(0));
-        let settings = Settings { prefer: Prefer::Resident, ..view.settings.clone() };
+        let settings = PlacementSettings { prefer: Prefer::Resident, ..view.settings.clone() };
         let world =
             World { now: view.now, snapshot: &snapshot, held: &held, settings: &settings, dated: false };
         match decide(&world, demand) {
@@ -129,7 +129,7 @@ impl Lru {
 
     fn make_room(&mut self, view: &View<'_>, asker: &ModelName, since: Duration, effects: &mut Vec<Effect>) {
         let ready = view.models.iter().filter_map(|seen| match seen.standing {
-            Standing::Ready { since, busy, idle_since } => Some((busy, idle_since, since, seen)),
+            ResidentState::Ready { since, busy, idle_since } => Some((busy, idle_since, since, seen)),
             _ => None,
         });
         let mut ready: Vec<_> = ready.collect();

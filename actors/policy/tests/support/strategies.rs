@@ -33,8 +33,8 @@ pub(super) fn ending() -> impl Strategy<Value = Ending> {
     prop_oneof![moment().prop_map(Ending::Asked), moment().prop_map(Ending::Killed), Just(Ending::Stuck),]
 }
 
-pub(super) fn urgency() -> impl Strategy<Value = Urgency> {
-    prop::sample::select(vec![Urgency::Drain, Urgency::Now, Urgency::Kill])
+pub(super) fn urgency() -> impl Strategy<Value = StopUrgency> {
+    prop::sample::select(vec![StopUrgency::Drain, StopUrgency::Now, StopUrgency::Kill])
 }
 
 pub(super) fn phase() -> impl Strategy<Value = Phase> {

@@ -7,7 +7,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::{mpsc, watch};
 
 use super::{report, tell_wait};
-use crate::{Endpoint, ExitReport, FarOutput, Standing};
+use crate::{BackendAddress, ExitReport, FarOutput, PlacementState};
 
 /// The output of a job on its way to its lines.
 const PIPE: usize = 64 * 1024;
@@ -17,7 +17,7 @@ pub enum Means {
     /// It has no place yet, and why.
     Waits(String),
     /// It serves here.
-    Placed(Arc<Endpoint>),
+    Placed(Arc<BackendAddress>),
     /// It would never serve, and why.
     Hopeless(String),
     /// Nothing of it is left.
@@ -32,7 +32,7 @@ pub trait Attended {
     /// What that means.
     fn meaning(&self, view: &Self::View) -> Means;
     /// It serves from now on: a line for the log.
-    fn placed(&self, view: &Self::View, endpoint: &Endpoint);
+    fn placed(&self, view: &Self::View, endpoint: &BackendAddress);
     /// It would never serve, and is to end.
     fn give_up(&self);
     /// It has ended: what it printed is read to its end.
@@ -46,7 +46,7 @@ pub async fn attend<A: Attended>(
     mut pieces: mpsc::Receiver<Vec<u8>>,
     mut hear: impl FnMut(&[u8]) + 'static,
     output: FarOutput,
-    standing: watch::Sender<Standing>,
+    standing: watch::Sender<PlacementState>,
 ) -> ExitReport {
     let (mut writer, reader) = tokio::io::duplex(PIPE);
     let pump = tokio::task::spawn_local(async move {
@@ -65,9 +65,9 @@ pub async fn attend<A: Attended>(
             Means::Over(end) => break end,
             Means::Waits(why) => tell_wait(&standing, why),
             Means::Placed(endpoint) => {
-                if !matches!(&*standing.borrow(), Standing::Placed(_)) {
+                if !matches!(&*standing.borrow(), PlacementState::Placed(_)) {
                     job.placed(&now, &endpoint);
-                    standing.send_replace(Standing::Placed(endpoint));
+                    standing.send_replace(PlacementState::Placed(endpoint));
                 }
             }
             Means::Hopeless(why) => {

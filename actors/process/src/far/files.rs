@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::private;
+use crate::private_files;
 
 /// The folder of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl Folder {
     /// # Errors
     /// The system's.
     pub fn write_record(&self, record: &impl Serialize) -> io::Result<()> {
-        private::write(&self.record(), serde_json::to_string(record)?.as_bytes())
+        private_files::write(&self.record(), serde_json::to_string(record)?.as_bytes())
     }
 
     /// The key by which the job's server is asked.
@@ -83,7 +83,7 @@ impl Files {
     /// The system's.
     pub fn open(state_dir: &Path, place: &str) -> io::Result<Self> {
         let root = state_dir.join(place);
-        private::folder(&root)?;
+        private_files::folder(&root)?;
         let root = root.canonicalize()?;
         let id = name_of(&root)?;
         Ok(Self { root, id })
@@ -139,8 +139,8 @@ impl Files {
     /// The system's.
     pub fn make_folder(&self, name: &str) -> io::Result<Folder> {
         let folder = self.folder(name);
-        private::folder(&folder.0)?;
-        private::write(&folder.key(), random(24)?.as_bytes())?;
+        private_files::folder(&folder.0)?;
+        private_files::write(&folder.key(), random(24)?.as_bytes())?;
         Ok(folder)
     }
 }
@@ -158,7 +158,7 @@ fn name_of(root: &Path) -> io::Result<String> {
     }
     let id = random(4)?;
     let own = root.join(format!("id-{}", random(4)?));
-    private::write(&own, id.as_bytes())?;
+    private_files::write(&own, id.as_bytes())?;
     // Unlike a renaming, it replaces nothing.
     let linked = fs::hard_link(&own, &file);
     // One that is left is in nobody's way.
@@ -170,7 +170,7 @@ fn name_of(root: &Path) -> io::Result<String> {
         return Ok(first);
     }
     // What is there is no name, or this disk has no links.
-    private::write(&file, id.as_bytes())?;
+    private_files::write(&file, id.as_bytes())?;
     Ok(id)
 }
 

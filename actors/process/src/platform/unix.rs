@@ -56,14 +56,14 @@ fn send_with(signal: Signal, send: impl Fn(UnixSignal) -> nix::Result<()>) -> io
 
 /// A child that leads a group of its own, held so that it can be signalled without opening a file.
 #[derive(Debug)]
-pub(crate) struct Leader {
+pub(crate) struct GroupLeader {
     pid: Pid,
     held: system::Held,
     /// Its group had members at every look so far. While it has, nobody else gets its number.
     peopled: Cell<bool>,
 }
 
-impl Leader {
+impl GroupLeader {
     /// Takes hold of a child that nobody has waited for yet.
     pub(crate) fn hold(pid: u32) -> Self {
         let pid = Pid::from_raw(i32::try_from(pid).unwrap_or(0));

@@ -62,7 +62,7 @@ pub(crate) fn processes() -> io::Result<Vec<ProcessInfo>> {
     Ok(all)
 }
 
-fn entry(entry: sys::Entry) -> ProcessInfo {
+fn entry(entry: sys::ProcessEntry) -> ProcessInfo {
     // Of processes that belong to the system nothing may be read, nor are they ever ours.
     let start_time = sys::open(entry.pid, PROCESS_QUERY_LIMITED_INFORMATION)
         .and_then(|handle| sys::creation_time(&handle))
@@ -101,9 +101,9 @@ pub(crate) fn environment(_pid: u32) -> io::Result<Environment> {
 
 /// The job reaches everybody without looking at anything.
 #[derive(Debug)]
-pub(crate) struct Leader;
+pub(crate) struct GroupLeader;
 
-impl Leader {
+impl GroupLeader {
     pub(crate) fn hold(_pid: u32) -> Self {
         Self
     }

@@ -3,7 +3,7 @@
 
 use std::process::{Child, Command, Stdio};
 
-use super::super::leftovers::{Whose, reap};
+use super::super::leftovers::{LeftoverScope, reap};
 use super::super::{guard_main, helper_env, reap_leftovers, records, spawn_guard};
 use super::*;
 
@@ -175,7 +175,8 @@ fn a_helper_is_ended_with_its_manager_too() {
     let folder = tempfile::tempdir().unwrap();
     let env = helper_env("devices", folder.path(), "helper-test");
     let mut helper = std::process::Command::new("sleep").arg("100").envs(env).spawn().unwrap();
-    let whose = Whose::Instance { state_dir: &records::canonical(folder.path()), instance: "helper-test" };
+    let whose =
+        LeftoverScope::Instance { state_dir: &records::canonical(folder.path()), instance: "helper-test" };
     // Until it has called exec, it has no environment of its own.
     let mut reaped = reap(&whose);
     while reaped.is_empty() {

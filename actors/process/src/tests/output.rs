@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::lines::{Line, MAX_LINE, Splitter};
+use super::super::line_splitter::{MAX_LINE, OutputLine, Splitter};
 use super::*;
 
 #[actix_rt::test]
@@ -114,7 +114,7 @@ async fn a_slow_sink_loses_nothing() {
     assert_eq!(house.memory.texts().len(), 100_000);
 }
 
-fn split(chunks: &[&[u8]]) -> Vec<Line> {
+fn split(chunks: &[&[u8]]) -> Vec<OutputLine> {
     let mut splitter = Splitter::default();
     let mut lines = Vec::new();
     for chunk in chunks {
@@ -139,7 +139,7 @@ proptest! {
         cut in 0_usize..60,
     ) {
         let (head, rest) = bytes.split_at(cut.min(bytes.len()));
-        let texts = |lines: Vec<Line>| lines.into_iter().map(|line| line.text).collect::<Vec<_>>();
+        let texts = |lines: Vec<OutputLine>| lines.into_iter().map(|line| line.text).collect::<Vec<_>>();
         prop_assert_eq!(texts(split(&[head, rest])), texts(split(&[&bytes])));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::platform::{Enclosure, ProcessId};
-use crate::tree::{Leaders, Search};
+use crate::tree::{Leaders, RunMarks};
 use std::collections::BTreeSet;
 
 const STUBBORN: &str = "trap 'echo heard' TERM; echo $$; while :; do sleep 0.02; done";
@@ -219,7 +219,7 @@ async fn a_stray_belongs_to_the_last_run_that_is_old_enough() {
         let all = Leaders::default();
         leaders.iter().for_each(|leader| all.add(*leader));
         let (run, instance, owner) = (String::new(), String::new(), String::new());
-        let search = Search {
+        let search = RunMarks {
             leader,
             run,
             instance,

@@ -1,8 +1,8 @@
 //! One turn: each hand gets its next piece of work, is looked at while it lasts, and says how it went.
 
-use super::super::hand::Hand;
-use super::super::handle::{BATCH, Batch, State};
-use super::super::work::{Done, Work};
+use super::super::database_thread::DatabaseThread;
+use super::super::handle::{BATCH, Batch, LedgerState};
+use super::super::work::{Work, WorkResult};
 use super::{Billing, Busy};
 use actix::fut::ActorFutureExt;
 use actix::{AsyncContext, Context, fut::wrap_future};
@@ -74,9 +74,9 @@ impl Billing {
         self.answer_flushes(&view);
         let troubled = self.health.is_troubled() || self.spill_after.is_some();
         self.core.set_state(match (&self.busy, troubled) {
-            (_, true) => State::Backoff,
-            (Some(_), false) => State::Flushing,
-            (None, false) => State::Idle,
+            (_, true) => LedgerState::Backoff,
+            (Some(_), false) => LedgerState::Flushing,
+            (None, false) => LedgerState::Idle,
         });
     }
 
@@ -111,34 +111,34 @@ impl Billing {
     }
 
     /// The database's hand begins its next piece of work.
-    fn begin(&mut self, work: recording::Work, ctx: &mut Context<Self>) {
-        let rows = work == recording::Work::Write;
+    fn begin(&mut self, work: recording::WorkKind, ctx: &mut Context<Self>) {
+        let rows = work == recording::WorkKind::Write;
         self.job_next = rows;
         let mut job = None;
         let work = match work {
-            recording::Work::Write => match self.core.next_batch() {
+            recording::WorkKind::Write => match self.core.next_batch() {
                 Some(batch) => {
                     self.tried = !self.closing.is_empty();
                     Work::Write(batch)
                 }
                 None => return,
             },
-            recording::Work::Replay => Work::Replay(self.replay.take().unwrap_or_default()),
-            recording::Work::Job => match self.jobs.pop_front() {
+            recording::WorkKind::Replay => Work::Replay(self.replay.take().unwrap_or_default()),
+            recording::WorkKind::Job => match self.jobs.pop_front() {
                 Some(next) => {
                     job = next.again();
                     Work::Job(next)
                 }
                 None => return,
             },
-            recording::Work::Close => Work::Close,
+            recording::WorkKind::Close => Work::Close,
         };
         let batch = match &work {
             Work::Write(batch) => Some(Arc::clone(batch)),
             _ => None,
         };
         let (closing, long) = (matches!(work, Work::Close), matches!(work, Work::Job(_)));
-        let hand = match self.hand.take().map_or_else(|| Hand::start(Arc::clone(&self.core)), Ok) {
+        let hand = match self.hand.take().map_or_else(|| DatabaseThread::start(Arc::clone(&self.core)), Ok) {
             Ok(hand) => self.hand.insert(hand),
             Err(error) => {
                 self.jobs.extend(job);
@@ -202,7 +202,7 @@ impl Billing {
 
     fn worked(
         &mut self,
-        done: Option<Done>,
+        done: Option<WorkResult>,
         batch: Option<&Arc<Batch>>,
         closing: bool,
         ctx: &mut Context<Self>,
@@ -214,7 +214,7 @@ impl Billing {
         let done = done.unwrap_or_else(|| {
             self.hand = None;
             let trouble = StoreError::Other("the writing has crashed; see the log".into());
-            Done { again: None, trouble: Some(trouble), proved: false }
+            WorkResult { again: None, trouble: Some(trouble), proved: false }
         });
         match done.again {
             Some(Work::Replay(replay)) => self.replay = Some(replay),

@@ -12,8 +12,10 @@ const NAME: &str = "billing::tests::crash::kill_9_costs_at_most_the_last_moments
 
 /// Records rows for ever, and prints each one's number and the time just before.
 fn victim(path: &str) {
-    let mut settings =
-        Settings::new(Location::File(path.into()), std::path::Path::new(path).parent().unwrap().to_owned());
+    let mut settings = BillingSettings::new(
+        Location::File(path.into()),
+        std::path::Path::new(path).parent().unwrap().to_owned(),
+    );
     settings.heartbeat = Duration::from_millis(50);
     run(async {
         let running = Running::with(&settings);
@@ -35,7 +37,7 @@ fn kill_9_costs_at_most_the_last_moments() {
         victim(path.to_str().unwrap());
         return;
     }
-    let place = Place::sqlite();
+    let place = TestDatabase::sqlite();
     let (mut lost, mut before) = (Vec::new(), 0);
     for round in 0..4_u64 {
         let mut child = Command::new(std::env::current_exe().unwrap())

@@ -39,7 +39,7 @@ fn a_request_costs_what_was_in_force_when_it_ended() {
             let first = addr.send(set(Some(tiered("0.8", "2")), None)).await.unwrap().unwrap();
             record(ending_now(100));
             record(ending_now(5000));
-            record(RequestRow { tokens: Tokens::default(), ..ending_now(0) });
+            record(RequestRow { tokens: TokenCounts::default(), ..ending_now(0) });
             record(RequestRow { outcome: Outcome::Refused("queue_full".into()), ..ending_now(0) });
             let second = addr.send(set(Some(tiered("8", "20")), None)).await.unwrap().unwrap();
             record(ending_now(100));
@@ -82,7 +82,7 @@ fn a_request_costs_what_was_in_force_when_it_ended() {
 #[test]
 fn plans_survive_a_restart_and_cannot_begin_in_the_past() {
     run(async {
-        let place = Place::sqlite();
+        let place = TestDatabase::sqlite();
         let running = Running::start(&place);
         let addr = running.addr().await;
         let past = addr.send(set(Some(tiered("1", "1")), Some(now_us() - SECOND))).await.unwrap();
@@ -106,7 +106,7 @@ fn plans_survive_a_restart_and_cannot_begin_in_the_past() {
 #[test]
 fn prices_follow_a_renaming_and_a_deletion() {
     run(async {
-        let place = Place::sqlite();
+        let place = TestDatabase::sqlite();
         let running = Running::start(&place);
         let addr = running.addr().await;
         addr.send(set(Some(tiered("1", "1")), None)).await.unwrap().unwrap();

@@ -8,18 +8,18 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-fn overflow(place: &Place) -> PathBuf {
+fn overflow(place: &TestDatabase) -> PathBuf {
     place.dir.path().join("ledger.db.overflow")
 }
 
 #[test]
 fn a_locked_ledger_costs_nothing() {
     run(async {
-        let place = Place::sqlite();
+        let place = TestDatabase::sqlite();
         let running = Running::start(&place);
         running.ledger.record(request("m", 0));
         running.flush().await;
-        let mut other = Beside::connect(&place.location);
+        let mut other = SideConnection::connect(&place.location);
         other.run("BEGIN IMMEDIATE").unwrap();
         for n in 1..=3000 {
             let before = Instant::now();
@@ -58,15 +58,15 @@ fn a_locked_ledger_costs_nothing() {
 #[test]
 fn closing_while_it_is_locked_keeps_the_rows_for_the_next_start() {
     run(async {
-        let place = Place::sqlite();
+        let place = TestDatabase::sqlite();
         let running = Running::start(&place);
         running.flush().await;
-        let mut other = Beside::connect(&place.location);
+        let mut other = SideConnection::connect(&place.location);
         other.run("BEGIN IMMEDIATE").unwrap();
         for n in 0..1500 {
             running.ledger.record(request("m", n));
         }
-        let closed = running.addr().await.send(Close).await.unwrap();
+        let closed = running.addr().await.send(CloseLedger).await.unwrap();
         assert!(matches!(closed, Err(StoreError::Locked(_))), "{closed:?}");
         assert!(overflow(&place).exists());
         drop((running, other));
@@ -97,7 +97,7 @@ impl Drop for SmallDisk {
 
 #[test]
 fn a_full_disk_stops_nothing_and_what_fits_in_memory_is_written_later() {
-    let place = Place::sqlite();
+    let place = TestDatabase::sqlite();
     let Some(disk) = SmallDisk::mount(&place.dir.path().join("disk")) else {
         eprintln!("skipped: a small file system may not be mounted here");
         return;
@@ -153,10 +153,10 @@ fn a_full_disk_stops_nothing_and_what_fits_in_memory_is_written_later() {
 #[test]
 fn a_database_that_is_full_fills_the_overflow_file_instead() {
     run(async {
-        let place = Place::sqlite();
+        let place = TestDatabase::sqlite();
         let running = Running::start(&place);
         running.flush().await;
-        Beside::connect(&place.location)
+        SideConnection::connect(&place.location)
             .run(
                 "CREATE TRIGGER full BEFORE INSERT ON request_rows \
                  BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END",
@@ -170,7 +170,7 @@ fn a_database_that_is_full_fills_the_overflow_file_instead() {
         until(|| running.ledger.status().last_error.is_some()).await;
         let status = running.ledger.status();
         assert_eq!(status.spilled, 100, "{status:?}");
-        Beside::connect(&place.location).run("DROP TRIGGER full").unwrap();
+        SideConnection::connect(&place.location).run("DROP TRIGGER full").unwrap();
         running.counted(100).await;
         running.close().await;
         assert_rollups_are_sums_of_rows(&place.location);
@@ -180,10 +180,10 @@ fn a_database_that_is_full_fills_the_overflow_file_instead() {
 #[test]
 fn a_row_that_the_database_does_not_take_is_put_aside() {
     run(async {
-        let place = Place::sqlite();
+        let place = TestDatabase::sqlite();
         let running = Running::start(&place);
         running.flush().await;
-        Beside::connect(&place.location)
+        SideConnection::connect(&place.location)
             .run(
                 "CREATE TRIGGER picky BEFORE INSERT ON request_rows WHEN NEW.request_id = 'r7' \
                  BEGIN SELECT RAISE(ABORT, 'not this one'); END",
@@ -205,7 +205,7 @@ fn a_row_that_the_database_does_not_take_is_put_aside() {
 #[test]
 fn rows_for_a_ledger_that_was_damaged_meanwhile_are_kept() {
     run(async {
-        let place = Place::sqlite();
+        let place = TestDatabase::sqlite();
         let running = Running::start(&place);
         for n in 0..500 {
             running.ledger.record(request("m", n));
@@ -234,15 +234,15 @@ fn rows_for_a_ledger_that_was_damaged_meanwhile_are_kept() {
 #[test]
 fn torn_and_damaged_lines_spoil_no_others() {
     run(async {
-        let place = Place::sqlite();
+        let place = TestDatabase::sqlite();
         let running = Running::start(&place);
         running.flush().await;
-        let mut other = Beside::connect(&place.location);
+        let mut other = SideConnection::connect(&place.location);
         other.run("BEGIN IMMEDIATE").unwrap();
         for n in 0..30 {
             running.ledger.record(request("m", n));
         }
-        let _ = running.addr().await.send(Close).await.unwrap();
+        let _ = running.addr().await.send(CloseLedger).await.unwrap();
         drop((running, other));
         let mut bytes = fs::read(overflow(&place)).unwrap();
         let breaks: Vec<usize> =
@@ -271,7 +271,7 @@ fn a_postgres_that_cuts_all_connections_is_found_again() {
             running.ledger.record(request("m", 0));
             running.flush().await;
             assert_eq!(running.count().await, 1);
-            Beside::connect(&place.location)
+            SideConnection::connect(&place.location)
                 .words(
                     "SELECT CAST(pg_terminate_backend(pid) AS TEXT) AS word FROM pg_stat_activity \
                      WHERE pid <> pg_backend_pid() AND datname = current_database()",

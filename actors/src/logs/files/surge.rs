@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 const STRETCH: Duration = Duration::from_secs(1);
 
 /// What a backend has printed at one time.
-pub(super) struct Piece {
+pub(super) struct OutputPiece {
     pub(super) pipe: Pipe,
     pub(super) time: Timestamp,
     pub(super) bytes: Arc<[u8]>,
@@ -21,7 +21,7 @@ pub(super) struct Piece {
     pub(super) cut: usize,
 }
 
-impl Piece {
+impl OutputPiece {
     /// What is left of it.
     pub(super) fn rest(&self) -> &[u8] {
         self.bytes.get(self.cut..).unwrap_or_default()
@@ -29,22 +29,22 @@ impl Piece {
 }
 
 /// Of one run.
-pub(super) struct Surge {
+pub(super) struct OutputSurge {
     since: Instant,
     /// Bytes that went on in this stretch.
     passed: u64,
-    held: VecDeque<Piece>,
+    held: VecDeque<OutputPiece>,
     held_bytes: u64,
     left_out: u64,
 }
 
-impl Surge {
+impl OutputSurge {
     pub(super) fn new(now: Instant) -> Self {
         Self { since: now, passed: 0, held: VecDeque::new(), held_bytes: 0, left_out: 0 }
     }
 
     /// The piece, if it is to be written at once; otherwise it is held back.
-    pub(super) fn offer(&mut self, piece: Piece, now: Instant, segment: u64) -> Option<Piece> {
+    pub(super) fn offer(&mut self, piece: OutputPiece, now: Instant, segment: u64) -> Option<OutputPiece> {
         let size = piece.bytes.len() as u64;
         if self.held.is_empty() {
             if now.duration_since(self.since) >= STRETCH {
@@ -79,7 +79,7 @@ impl Surge {
     }
 
     /// What was held back, and how many bytes are left out before it.
-    pub(super) fn release(&mut self, now: Instant) -> (u64, VecDeque<Piece>) {
+    pub(super) fn release(&mut self, now: Instant) -> (u64, VecDeque<OutputPiece>) {
         self.since = now;
         self.passed = self.held_bytes;
         self.held_bytes = 0;
@@ -92,8 +92,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn piece(size: usize) -> Piece {
-        Piece { pipe: Pipe::Stdout, time: Timestamp::UNIX_EPOCH, bytes: vec![b'x'; size].into(), cut: 0 }
+    fn piece(size: usize) -> OutputPiece {
+        OutputPiece {
+            pipe: Pipe::Stdout,
+            time: Timestamp::UNIX_EPOCH,
+            bytes: vec![b'x'; size].into(),
+            cut: 0,
+        }
     }
 
     proptest! {
@@ -101,7 +106,7 @@ mod tests {
         #[test]
         fn every_byte_is_written_or_counted(steps in prop::collection::vec((1..400_usize, 0..700_u64), 1..60)) {
             let begin = Instant::now();
-            let (mut surge, mut now, segment) = (Surge::new(begin), begin, 1000);
+            let (mut surge, mut now, segment) = (OutputSurge::new(begin), begin, 1000);
             let (mut offered, mut told) = (0, 0);
             for (size, pause) in steps {
                 now += Duration::from_millis(pause);
@@ -123,7 +128,7 @@ mod tests {
     #[test]
     fn a_flood_is_held_and_a_second_later_goes_on() {
         let begin = Instant::now();
-        let mut surge = Surge::new(begin);
+        let mut surge = OutputSurge::new(begin);
         assert!(surge.offer(piece(500), begin, 1000).is_some());
         assert!((0..4).all(|_| surge.offer(piece(400), begin, 1000).is_none()));
         assert_eq!(surge.due(), Some(begin + STRETCH));

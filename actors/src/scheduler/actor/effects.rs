@@ -2,11 +2,11 @@
 
 use super::{SNAPSHOT_TIME, Scheduler};
 use crate::device_monitor::LookAt;
-use crate::memory::{Denied, Evict, Granted, Holding, LetPark, Stay, Yield};
+use crate::memory::{CancelYield, Denied, Evict, Granted, Holding, LetPark, Yield};
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
-use llm_manager_policy::placement::{Explanation, Never, Part};
+use llm_manager_policy::placement::{DeviceAllocation, Explanation, Never};
 use llm_manager_policy::queue::{Denial, Effect, Event, MadeRoom};
-use llm_manager_policy::visible;
+use llm_manager_policy::visible_devices;
 use std::sync::Arc;
 
 impl Scheduler {
@@ -55,7 +55,7 @@ impl Scheduler {
             Effect::LetPark { model, epoch, go } => self.tell(&model, LetPark { epoch, go }),
             Effect::WithdrawYield { model, epoch } => {
                 log::info!("scheduler: the memory of {model} is no longer needed; it keeps running");
-                self.tell(&model, Stay { epoch });
+                self.tell(&model, CancelYield { epoch });
             }
             Effect::AskSnapshot(devices) => self.ask_snapshot(devices, ctx),
             Effect::ArmTimer(at) => {
@@ -72,7 +72,7 @@ impl Scheduler {
         model: &Arc<str>,
         epoch: u64,
         variant: usize,
-        assignment: Vec<Part>,
+        assignment: Vec<DeviceAllocation>,
         why: &Explanation,
         made_room: Option<MadeRoom>,
     ) {
@@ -83,19 +83,19 @@ impl Scheduler {
             log::info!("scheduler: {model} gets {} (variant {variant_name})", words.join(", "));
         }
         // `2x rtx 3090` is two cards in the order of the bus, however they were chosen.
-        let mut ordered: Vec<&Part> = assignment.iter().collect();
+        let mut ordered: Vec<&DeviceAllocation> = assignment.iter().collect();
         for alike in ordered.chunk_by_mut(|one, next| one.requirement == next.requirement) {
             alike.sort_by_key(|part| self.snapshot.position(&part.device));
         }
         let devices = ordered.into_iter().filter_map(|part| self.snapshot.get(&part.device));
-        let visible = visible::variables(devices);
+        let visible = visible_devices::variables(devices);
         let holding = Holding { epoch, variant: variant_name.into(), assignment };
         self.granted.insert((Arc::clone(model), epoch), holding.clone());
         let why = why.to_string().into();
         self.tell(model, Granted { epoch, variant, holding, visible, why, made_room });
     }
 
-    fn words(&self, part: &Part) -> String {
+    fn words(&self, part: &DeviceAllocation) -> String {
         let device = self.snapshot.get(&part.device);
         let name = device.map_or(&*part.device, |device| &device.name);
         let free = device.and_then(|device| device.total_mib?.checked_sub(device.used_mib?));

@@ -1,10 +1,10 @@
 //! What Models tell of their memory: a demand, its end, what they hold, how they sleep.
 
-use super::super::messages::Lost;
+use super::super::messages::ModelCrashed;
 use super::Scheduler;
 use crate::memory::{Denied, Holding, MemoryNotice};
 use actix::{Context, Handler};
-use llm_manager_policy::placement::Urgency;
+use llm_manager_policy::placement::DemandPriority;
 use llm_manager_policy::queue::Event;
 use llm_manager_policy::spec::ModelSpec;
 use std::sync::Arc;
@@ -47,7 +47,7 @@ impl Scheduler {
         &mut self,
         spec: &ModelSpec,
         epoch: u64,
-        urgency: Urgency,
+        urgency: DemandPriority,
         ctx: &mut Context<Self>,
     ) {
         let model: Arc<str> = spec.name.as_str().into();
@@ -105,10 +105,10 @@ impl Scheduler {
     }
 }
 
-impl Handler<Lost> for Scheduler {
+impl Handler<ModelCrashed> for Scheduler {
     type Result = ();
 
-    fn handle(&mut self, lost: Lost, ctx: &mut Context<Self>) {
+    fn handle(&mut self, lost: ModelCrashed, ctx: &mut Context<Self>) {
         let model: Arc<str> = lost.model;
         self.estimates.forget_all(&model);
         let waits = self.state.waiting.iter().map(|one| (&one.model, one.epoch));

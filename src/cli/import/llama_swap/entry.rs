@@ -1,25 +1,25 @@
 //! One model as an entry of ours.
 
-use super::super::emit::{Entry, list, map, minutes, quoted};
-use super::super::macros::{self, Environment};
-use super::super::report::Report;
-use super::super::words;
-use super::super::yaml11::Node;
-use super::model::Model;
+use super::super::emit::{ModelEntry, list, map, minutes, quoted};
+use super::super::macros::{self, EnvLookup};
+use super::super::report::ImportReport;
+use super::super::split_command;
+use super::super::yaml11::YamlNode;
+use super::model::SwapModel;
 use crate::config;
 
 /// How many requests at a time when the file doesn't say it.
 const CONCURRENCY: i64 = 10;
 
 pub(super) fn entry(
-    model: &Model,
+    model: &SwapModel,
     ids: &[String],
     global_ttl: i64,
-    environment: Environment<'_>,
-    report: &mut Report,
-) -> Result<Entry, String> {
+    environment: EnvLookup<'_>,
+    report: &mut ImportReport,
+) -> Result<ModelEntry, String> {
     let wrong = |line: usize, key: &str, error: String| format!("line {line}: {}: {error}", model.at(key));
-    let words = words::split(&model.cmd).map_err(|error| wrong(model.line, "cmd", error))?;
+    let words = split_command::split(&model.cmd).map_err(|error| wrong(model.line, "cmd", error))?;
     let mut keys = Vec::new();
     let mut variant = Vec::new();
 
@@ -44,7 +44,7 @@ pub(super) fn entry(
         keys.push(("port", port.to_string()));
     }
     let ttl =
-        model.body.get("ttl").and_then(Node::whole).filter(|ttl| *ttl >= 0).unwrap_or(global_ttl).max(0);
+        model.body.get("ttl").and_then(YamlNode::whole).filter(|ttl| *ttl >= 0).unwrap_or(global_ttl).max(0);
     let line = model.body.get("ttl").map_or(model.line, |ttl| ttl.line);
     report.taken(
         line,
@@ -55,7 +55,7 @@ pub(super) fn entry(
     let limit = model
         .body
         .get("concurrencyLimit")
-        .and_then(Node::whole)
+        .and_then(YamlNode::whole)
         .filter(|limit| *limit > 0)
         .unwrap_or(CONCURRENCY);
     if let Some(given) = model.body.get("concurrencyLimit") {
@@ -104,7 +104,7 @@ pub(super) fn entry(
                 "the whole process tree gets SIGTERM, then SIGKILL after stop_timeout",
             );
         } else {
-            let stop = words::split(&stop).map_err(|error| wrong(line, "cmdStop", error))?;
+            let stop = split_command::split(&stop).map_err(|error| wrong(line, "cmdStop", error))?;
             report.taken(line, &model.at("cmdStop"), format!("stop_command: {}", list(&stop)));
             variant.push(("stop_command", list(&stop)));
         }
@@ -121,7 +121,7 @@ pub(super) fn entry(
     }
     env(model, environment, &mut variant, report).map_err(|error| wrong(model.line, "env", error))?;
     report.taken(model.line, &model.at("cmd"), format!("Default.command: {}", list(&words)));
-    if !cfg!(windows) && words::is_of_windows(&model.cmd) {
+    if !cfg!(windows) && split_command::is_of_windows(&model.cmd) {
         report.warn(
             model.line,
             &model.at("cmd"),
@@ -130,14 +130,14 @@ pub(super) fn entry(
     }
     // A placeholder of ours in the command would be filled in.
     variant.push(("command", list(&words)));
-    Ok(Entry { name: model.id.clone(), keys, variants: vec![("Default".to_owned(), variant)] })
+    Ok(ModelEntry { name: model.id.clone(), keys, variants: vec![("Default".to_owned(), variant)] })
 }
 
-fn aliases(model: &Model, ids: &[String], report: &mut Report) -> Vec<String> {
+fn aliases(model: &SwapModel, ids: &[String], report: &mut ImportReport) -> Vec<String> {
     let mut aliases: Vec<(usize, String)> = Vec::new();
     let given = model.body.get("aliases");
     let one = given.filter(|given| given.is_text()).into_iter();
-    let given = given.map(Node::items).unwrap_or_default().iter().chain(one);
+    let given = given.map(YamlNode::items).unwrap_or_default().iter().chain(one);
     for given in given {
         // A mapping has a name of its own in the list of models, and says whether it is there.
         match given.text().or_else(|| given.get("id")?.text()) {
@@ -162,7 +162,7 @@ fn aliases(model: &Model, ids: &[String], report: &mut Report) -> Vec<String> {
         // The only keys in which macros are replaced.
         by_id
             .into_iter()
-            .flat_map(Node::entries)
+            .flat_map(YamlNode::entries)
             .filter_map(|(key, _)| Some((key.line, model.macros.expand(key).text()?))),
     );
     let mut kept: Vec<String> = Vec::new();
@@ -183,16 +183,16 @@ fn aliases(model: &Model, ids: &[String], report: &mut Report) -> Vec<String> {
 }
 
 /// What a model is for, guessed from what starts it and how it is called.
-fn mode(model: &Model, words: &[String]) -> &'static str {
+fn mode(model: &SwapModel, words: &[String]) -> &'static str {
     let has = |flags: &[&str]| words.iter().any(|word| flags.contains(&word.as_str()));
     let name = model.id.to_ascii_lowercase();
     let program =
         words.first().map(|word| word.rsplit(['/', '\\']).next().unwrap_or(word)).unwrap_or_default();
     let told = model.body.get("capabilities");
-    let ranks = told.and_then(|known| known.get("reranker")).and_then(Node::flag);
+    let ranks = told.and_then(|known| known.get("reranker")).and_then(YamlNode::flag);
     let kinds = |key: &str| {
-        let kinds = told.and_then(|known| known.get(key)).map(Node::items).unwrap_or_default();
-        kinds.iter().filter_map(Node::text).collect::<Vec<_>>()
+        let kinds = told.and_then(|known| known.get(key)).map(YamlNode::items).unwrap_or_default();
+        kinds.iter().filter_map(YamlNode::text).collect::<Vec<_>>()
     };
     let only = |key: &str, kind: &str| kinds(key) == [kind];
     if only("out", "image") || program == "sd-server" {
@@ -221,7 +221,7 @@ fn is_container(words: &[String]) -> bool {
 }
 
 /// The port from `${PORT}`, or else of `proxy`.
-fn port(model: &Model, report: &mut Report) -> Option<i64> {
+fn port(model: &SwapModel, report: &mut ImportReport) -> Option<i64> {
     let proxy = model.text("proxy");
     let Some((line, proxy)) = proxy else {
         if model.port.is_none() {
@@ -259,10 +259,10 @@ fn port(model: &Model, report: &mut Report) -> Option<i64> {
 }
 
 fn env(
-    model: &Model,
-    environment: Environment<'_>,
+    model: &SwapModel,
+    environment: EnvLookup<'_>,
     variant: &mut Vec<(&'static str, String)>,
-    report: &mut Report,
+    report: &mut ImportReport,
 ) -> Result<(), String> {
     let Some(given) = model.body.get("env") else { return Ok(()) };
     let mut entries = Vec::new();

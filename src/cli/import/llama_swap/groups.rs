@@ -1,11 +1,16 @@
 //! Which models exclude each other, and which are loaded at the start.
 
-use super::super::emit::{Entry, Output, list, map};
+use super::super::emit::{GeneratedConfig, ModelEntry, list, map};
 use super::super::exclusion;
-use super::super::report::Report;
-use super::super::yaml11::Node;
+use super::super::report::ImportReport;
+use super::super::yaml11::YamlNode;
 
-pub(super) fn groups(file: &Node, ids: &[String], output: &mut Output, report: &mut Report) {
+pub(super) fn groups(
+    file: &YamlNode,
+    ids: &[String],
+    output: &mut GeneratedConfig,
+    report: &mut ImportReport,
+) {
     let settings = file.get("routing").and_then(|routing| routing.get("router")?.get("settings"));
     let find = |key: &str| file.get(key).or_else(|| settings?.get(key));
     if let Some(matrix) = find("matrix") {
@@ -23,10 +28,10 @@ pub(super) fn groups(file: &Node, ids: &[String], output: &mut Output, report: &
         return;
     }
     let mut grouped: Vec<String> = Vec::new();
-    for (name, group) in find("groups").into_iter().flat_map(Node::entries) {
+    for (name, group) in find("groups").into_iter().flat_map(YamlNode::entries) {
         let at = format!("groups.{}", name.text().unwrap_or_default());
         let mut members = Vec::new();
-        for member in group.get("members").map(Node::items).unwrap_or_default() {
+        for member in group.get("members").map(YamlNode::items).unwrap_or_default() {
             match member.text().filter(|member| ids.contains(member)) {
                 Some(member) => members.push(member),
                 None => report.warn(
@@ -36,7 +41,7 @@ pub(super) fn groups(file: &Node, ids: &[String], output: &mut Output, report: &
                 ),
             }
         }
-        let flag = |key: &str, default: bool| group.get(key).and_then(Node::flag).unwrap_or(default);
+        let flag = |key: &str, default: bool| group.get(key).and_then(YamlNode::flag).unwrap_or(default);
         if flag("persistent", false) {
             report.taken(name.line, &at, "pinned: true of its members");
             for model in output.models.iter_mut().filter(|model| members.contains(&model.name)) {
@@ -63,7 +68,7 @@ pub(super) fn groups(file: &Node, ids: &[String], output: &mut Output, report: &
 }
 
 /// The models of a group never run together: each needs all of one small device.
-fn slot(output: &mut Output, members: &[String], line: usize, report: &mut Report) {
+fn slot(output: &mut GeneratedConfig, members: &[String], line: usize, report: &mut ImportReport) {
     let name = match output.slots.len() {
         0 => "swap slot".to_owned(),
         // No name may be a part of another one.
@@ -86,11 +91,11 @@ fn slot(output: &mut Output, members: &[String], line: usize, report: &mut Repor
     output.slots.push(name);
 }
 
-pub(super) fn preload(file: &Node, output: &mut Output, report: &mut Report) {
+pub(super) fn preload(file: &YamlNode, output: &mut GeneratedConfig, report: &mut ImportReport) {
     let preload = file.get("hooks").and_then(|hooks| hooks.get("on_startup")?.get("preload"));
-    for item in preload.map(Node::items).unwrap_or_default() {
+    for item in preload.map(YamlNode::items).unwrap_or_default() {
         let name = item.text().unwrap_or_default();
-        let has_alias = |entry: &Entry| {
+        let has_alias = |entry: &ModelEntry| {
             entry.keys.iter().any(|(key, value)| {
                 *key == "aliases"
                     && serde_json::from_str::<Vec<String>>(value).is_ok_and(|aliases| aliases.contains(&name))

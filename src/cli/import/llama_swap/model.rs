@@ -1,8 +1,8 @@
 //! The models of the file, with their macros in place.
 
-use super::super::macros::{self, Environment, Macros};
-use super::super::report::Report;
-use super::super::yaml11::Node;
+use super::super::macros::{self, EnvLookup, Macros};
+use super::super::report::ImportReport;
+use super::super::yaml11::YamlNode;
 
 /// Where ports begin when the file doesn't say it.
 const START_PORT: i64 = 5800;
@@ -32,17 +32,17 @@ const MODEL_LOST: &[(&str, &str)] = &[
     ("healthCheckTimeout", "llama-swap ignores it here, too; write start_timeout"),
 ];
 /// A model with its macros in place.
-pub(super) struct Model {
+pub(super) struct SwapModel {
     pub(super) id: String,
     pub(super) line: usize,
     /// All but `cmd`.
-    pub(super) body: Node,
+    pub(super) body: YamlNode,
     pub(super) cmd: String,
     pub(super) port: Option<i64>,
     pub(super) macros: Macros,
 }
 
-impl Model {
+impl SwapModel {
     pub(super) fn at(&self, key: &str) -> String {
         format!("models.{}.{key}", self.id)
     }
@@ -54,11 +54,11 @@ impl Model {
 }
 
 pub(super) fn unknown_keys(
-    node: &Node,
+    node: &YamlNode,
     known: &[&str],
     lost: &[(&str, &str)],
     path: &str,
-    report: &mut Report,
+    report: &mut ImportReport,
 ) {
     for (key, value) in node.entries() {
         let Some(name) = key.text() else { continue };
@@ -80,13 +80,13 @@ pub(super) fn unknown_keys(
 
 /// The models in file order; ports are given in the order of their names.
 pub(super) fn models(
-    file: &Node,
-    environment: Environment<'_>,
-    report: &mut Report,
-) -> Result<Vec<Model>, String> {
+    file: &YamlNode,
+    environment: EnvLookup<'_>,
+    report: &mut ImportReport,
+) -> Result<Vec<SwapModel>, String> {
     let global = Macros::default().with(file.get("macros"));
     let mut models = Vec::new();
-    for (key, value) in file.get("models").into_iter().flat_map(Node::entries) {
+    for (key, value) in file.get("models").into_iter().flat_map(YamlNode::entries) {
         let Some(id) = key.text() else { continue };
         if !key.is_text() {
             let why = format!(
@@ -96,16 +96,16 @@ pub(super) fn models(
         }
         unknown_keys(value, MODEL, MODEL_LOST, &format!("models.{id}."), report);
         let macros = global.with(value.get("macros")).with_text("MODEL_ID", &id);
-        let cmd = value.get("cmd").and_then(Node::text).filter(|cmd| !cmd.trim().is_empty());
+        let cmd = value.get("cmd").and_then(YamlNode::text).filter(|cmd| !cmd.trim().is_empty());
         let Some(cmd) = cmd else {
             report.lost(key.line, &format!("models.{id}"), "it has no cmd, so nothing says how to start it");
             continue;
         };
         let expanded = macros.expand(value);
-        let cmd = expanded.get("cmd").and_then(Node::text).unwrap_or(cmd);
-        models.push(Model { id, line: key.line, body: expanded, cmd, port: None, macros });
+        let cmd = expanded.get("cmd").and_then(YamlNode::text).unwrap_or(cmd);
+        models.push(SwapModel { id, line: key.line, body: expanded, cmd, port: None, macros });
     }
-    let mut next = file.get("startPort").and_then(Node::whole).unwrap_or(START_PORT);
+    let mut next = file.get("startPort").and_then(YamlNode::whole).unwrap_or(START_PORT);
     let mut order: Vec<usize> = (0..models.len()).collect();
     order.sort_by(|one, other| {
         models.get(*one).map(|model| &model.id).cmp(&models.get(*other).map(|model| &model.id))
@@ -119,7 +119,7 @@ pub(super) fn models(
         if let Some(port) = model.port {
             model.macros = model.macros.clone().with_text("PORT", &port.to_string());
             model.body = model.macros.expand(&model.body);
-            model.cmd = model.body.get("cmd").and_then(Node::text).unwrap_or_default();
+            model.cmd = model.body.get("cmd").and_then(YamlNode::text).unwrap_or_default();
         }
         model.cmd = macros::environment(&model.cmd, environment)
             .map_err(|error| format!("line {}: models.{}.cmd: {error}", model.line, model.id))?;

@@ -2,8 +2,8 @@
 //!
 //! A backend is asked past its gate: that starts none, holds none, and is no use of one.
 
-use crate::http::access::Door;
-use crate::http::api::management::Now;
+use crate::http::access::AccessArea;
+use crate::http::api::management::ManagementState;
 use crate::http::error::ApiError;
 use actix_web::{HttpRequest, HttpResponse};
 use awc::Client;
@@ -23,8 +23,11 @@ const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 const UP: &str = "llm_manager_backend_metrics_up";
 
 /// `GET /metrics/backends`
-pub(crate) async fn backends(shared: Now, request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    shared.access.enter(request.headers(), Door::Metrics)?;
+pub(crate) async fn backends(
+    shared: ManagementState,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    shared.access.enter(request.headers(), AccessArea::Metrics)?;
     let client = Client::builder().timeout(PATIENCE).disable_redirects().finish();
     let ready: Vec<(Arc<ModelHandle>, SocketAddr)> = shared
         .directory

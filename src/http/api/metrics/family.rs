@@ -3,7 +3,7 @@
 use super::families::About;
 use llm_manager_actors::model::traffic::CountedTimes;
 
-pub(super) type Labels = Vec<(&'static str, String)>;
+pub(super) type MetricLabels = Vec<(&'static str, String)>;
 
 /// Samples of one metric.
 #[derive(Debug)]
@@ -14,9 +14,9 @@ pub(super) struct Family {
 
 #[derive(Debug)]
 pub(super) enum Samples {
-    Gauges(Vec<(Labels, f64)>),
-    Counters(Vec<(Labels, f64)>),
-    Histograms(Vec<(Labels, CountedTimes)>),
+    Gauges(Vec<(MetricLabels, f64)>),
+    Counters(Vec<(MetricLabels, f64)>),
+    Histograms(Vec<(MetricLabels, CountedTimes)>),
 }
 
 impl Samples {
@@ -28,10 +28,10 @@ impl Samples {
     }
 }
 
-pub(super) fn gauge(about: &'static About, samples: Vec<(Labels, f64)>) -> Family {
+pub(super) fn gauge(about: &'static About, samples: Vec<(MetricLabels, f64)>) -> Family {
     Family { about, samples: Samples::Gauges(samples) }
 }
 
-pub(super) fn counter(about: &'static About, samples: Vec<(Labels, f64)>) -> Family {
+pub(super) fn counter(about: &'static About, samples: Vec<(MetricLabels, f64)>) -> Family {
     Family { about, samples: Samples::Counters(samples) }
 }

@@ -1,7 +1,7 @@
 //! What keys with limits may still use, and how often they were refused.
 
 use super::families;
-use super::family::{Family, Labels, counter, gauge};
+use super::family::{Family, MetricLabels, counter, gauge};
 use crate::http::api::management::Management;
 use llm_manager_actors::quotas::{Quota, Remains};
 use llm_manager_policy::spec::{Cap, Period};
@@ -43,7 +43,7 @@ pub(super) async fn keys(shared: &Management) -> Vec<Family> {
 }
 
 /// Labels, amount, and what the units of the rest are divided by.
-fn budget(quota: &Quota) -> Option<(Labels, f64, f64)> {
+fn budget(quota: &Quota) -> Option<(MetricLabels, f64, f64)> {
     let budget = quota.budget?;
     let period = match budget.period {
         Period::Day => "day",

@@ -2,7 +2,7 @@
 
 use crate::http::api::query::{rfc3339, seconds};
 use jiff::Timestamp;
-use llm_manager_ledger::{Dimension, Group, Latency, Micros, Quantiles, Summary, Totals};
+use llm_manager_ledger::{Dimension, Latency, Micros, Quantiles, ReportGroup, Summary, Totals};
 use llm_manager_policy::pricing::Money;
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
@@ -224,7 +224,7 @@ impl<'a> TotalsView<'a> {
 impl<'a> SummaryView<'a> {
     /// The summary as the API shows it.
     pub(super) fn of(summary: &'a Summary, split: &'a Split) -> Self {
-        let group = |group: &'a Group| GroupView {
+        let group = |group: &'a ReportGroup| GroupView {
             key: match &*group.key {
                 [one] => one.into(),
                 all => all.join(",").into(),

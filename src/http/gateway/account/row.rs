@@ -1,12 +1,12 @@
 //! The end of an account: what it was is counted, and its row goes to the ledger.
 
-use super::super::finished::Names;
-use super::{Account, Traced, micros};
-use crate::traces::Ended;
-use llm_manager_ledger::{Labels, Outcome, RequestRow, Tokens, UsageSource};
+use super::super::access_log::RequestNames;
+use super::{RequestAccount, Traced, micros};
+use crate::traces::EndedRequest;
+use llm_manager_ledger::{Labels, Outcome, RequestRow, TokenCounts, UsageSource};
 use llm_manager_policy::usage::{self, End, Meter, Usage};
 
-impl Drop for Account {
+impl Drop for RequestAccount {
     fn drop(&mut self) {
         let left = self.row.as_ref().is_some_and(|row| row.outcome == Outcome::ClientLeft);
         if left && self.has_ended() {
@@ -26,7 +26,7 @@ impl Drop for Account {
             self.count(*meter, &mut row);
         } else if !self.endpoint.counted {
             // Nothing was generated: that is known, and costs nothing.
-            row.tokens = Tokens { input: Some(0), output: Some(0), ..Tokens::default() };
+            row.tokens = TokenCounts { input: Some(0), output: Some(0), ..TokenCounts::default() };
             row.usage_source = UsageSource::Backend;
         }
         self.settle(&row);
@@ -35,12 +35,20 @@ impl Drop for Account {
             Labels::shared([&spec.name, variant, &spec.mode.name, &self.endpoint.path, &self.api_key, ""]);
         if let Some(line) = &self.line {
             let endpoint = &self.endpoint.path;
-            line.write(&row, &Names { api_key: &self.api_key, model: &spec.name, endpoint });
+            line.write(&row, &RequestNames { api_key: &self.api_key, model: &spec.name, endpoint });
         }
         if let Some(traced) = self.trace.take() {
             let Traced { trace, method, start } = *traced;
             let (method, endpoint, api_key) = (method.as_str(), &*self.endpoint.path, &*self.api_key);
-            trace.ends(&Ended { row: &row, method, endpoint, model: &spec.name, variant, api_key, start });
+            trace.ends(&EndedRequest {
+                row: &row,
+                method,
+                endpoint,
+                model: &spec.name,
+                variant,
+                api_key,
+                start,
+            });
         }
         self.model.traffic.count(&row, self.pieces);
         if let Some(draft) = self.draft.take() {
@@ -50,7 +58,7 @@ impl Drop for Account {
     }
 }
 
-impl Account {
+impl RequestAccount {
     fn settle(&mut self, row: &RequestRow) {
         let Some(admission) = self.admission.take() else { return };
         let count = |count: Option<i64>| count.and_then(|count| u64::try_from(count).ok());
@@ -67,7 +75,7 @@ impl Account {
         let learnt = &self.model.learnt;
         let mut usage = meter.finish(end, &learnt.pace());
         let is_of_one = usage.all_inputs.is_some() || usage.of_first;
-        let is_guess = usage.source == usage::Source::Estimated;
+        let is_guess = usage.source == usage::CountSource::Estimated;
         if is_of_one || is_guess || (usage.input.is_none() && usage.output.is_some()) {
             let question = self.question.read();
             usage = usage.of_prompts(&question);
@@ -79,21 +87,21 @@ impl Account {
             }
         }
         // What an echo has of text is not all of the output.
-        if usage.source == usage::Source::Backend && row.outcome == Outcome::Ok && !is_guess {
+        if usage.source == usage::CountSource::Backend && row.outcome == Outcome::Ok && !is_guess {
             learnt.counted(&usage);
         }
         row.usage_source = match usage.source {
-            usage::Source::Backend => UsageSource::Backend,
-            usage::Source::Estimated => UsageSource::Estimated,
-            usage::Source::None => UsageSource::None,
+            usage::CountSource::Backend => UsageSource::Backend,
+            usage::CountSource::Estimated => UsageSource::Estimated,
+            usage::CountSource::None => UsageSource::None,
         };
         row.tokens = tokens(&usage);
     }
 }
 
-fn tokens(usage: &Usage) -> Tokens {
+fn tokens(usage: &Usage) -> TokenCounts {
     let count = |count: Option<u64>| count.and_then(|count| i64::try_from(count).ok());
-    Tokens {
+    TokenCounts {
         input: count(usage.input),
         cached: count(usage.cached),
         cache_write: count(usage.cache_write),

@@ -1,6 +1,6 @@
 use super::*;
 
-fn assembled(form: Form, events: &[Value]) -> Result<Value, Value> {
+fn assembled(form: StreamFormat, events: &[Value]) -> Result<Value, Value> {
     let mut assembly = Assembly::new(form);
     for event in events {
         assembly.add(event.to_string().as_bytes());
@@ -16,7 +16,7 @@ fn choices_are_joined_piece_by_piece() {
     last["usage"] = json!({"completion_tokens": 3});
     last["prompt_progress"] = json!({"total": 1});
     let answer = assembled(
-        Form::Choices,
+        StreamFormat::Choices,
         &[
             chunk(
                 json!([{"index": 0, "delta": {"role": "assistant", "content": null}, "finish_reason": null}]),
@@ -50,9 +50,9 @@ fn choices_are_joined_piece_by_piece() {
 #[test]
 fn a_completion_is_called_one() {
     let event = json!({"object": "chat.completion", "choices": [{"index": 0, "text": "a"}]});
-    let answer = assembled(Form::Choices, &[event]).unwrap();
+    let answer = assembled(StreamFormat::Choices, &[event]).unwrap();
     assert_eq!((&answer["object"], &answer["choices"][0]["text"]), (&json!("text_completion"), &json!("a")));
-    let bare = assembled(Form::Choices, &[json!({"choices": [{"text": "a"}]})]).unwrap();
+    let bare = assembled(StreamFormat::Choices, &[json!({"choices": [{"text": "a"}]})]).unwrap();
     assert_eq!(bare.get("object"), None);
 }
 
@@ -63,7 +63,7 @@ fn the_report_of_the_first_choice_is_that_of_the_answer() {
     for (events, tokens) in
         [([done(1), report(5), done(0), report(7)], 7), ([done(0), report(7), done(1), report(5)], 7)]
     {
-        let answer = assembled(Form::Choices, &events).unwrap();
+        let answer = assembled(StreamFormat::Choices, &events).unwrap();
         assert_eq!(answer["usage"]["completion_tokens"], tokens);
     }
 }
@@ -75,7 +75,7 @@ fn completions_have_texts() {
             "finish_reason": end}]})
     };
     let answer = assembled(
-        Form::Choices,
+        StreamFormat::Choices,
         &[
             piece("a", Value::Null, json!({"tokens": ["a"], "text_offset": [0]})),
             piece("b", Value::Null, json!({"tokens": ["b"], "text_offset": [1]})),
@@ -95,7 +95,7 @@ fn tool_calls_are_joined_by_their_place() {
     let begin = |index: u64, id: &str| json!([{"index": index, "id": id, "type": "function", "function": {"name": "f", "arguments": ""}}]);
     let more = |index: u64, text: &str| json!([{"index": index, "function": {"arguments": text}}]);
     let answer = assembled(
-        Form::Choices,
+        StreamFormat::Choices,
         &[
             calls(begin(0, "x")),
             calls(more(0, "{\"a\"")),
@@ -116,7 +116,7 @@ fn messages_are_joined_by_their_blocks() {
         |index: u64, delta: Value| json!({"type": "content_block_delta", "index": index, "delta": delta});
     let block = |index: u64, block: Value| json!({"type": "content_block_start", "index": index, "content_block": block});
     let answer = assembled(
-        Form::Messages,
+        StreamFormat::Messages,
         &[
             json!({"type": "message_start", "message": {"id": "m", "role": "assistant", "content": [],
                 "stop_reason": null, "usage": {"input_tokens": 4, "output_tokens": 0}}}),
@@ -151,7 +151,7 @@ fn messages_are_joined_by_their_blocks() {
 #[test]
 fn a_response_is_its_last_event() {
     let answer = assembled(
-        Form::Responses,
+        StreamFormat::Responses,
         &[
             json!({"type": "response.created", "response": {"id": "r", "status": "in_progress"}}),
             json!({"type": "response.output_text.delta", "delta": "a"}),
@@ -165,11 +165,14 @@ fn a_response_is_its_last_event() {
 fn an_error_is_the_answer() {
     let error = json!({"error": {"code": 500, "message": "gone"}});
     let begin = json!({"choices": [{"index": 0, "delta": {"content": "a"}}]});
-    assert_eq!(assembled(Form::Choices, &[begin, error.clone()]), Err(error));
+    assert_eq!(assembled(StreamFormat::Choices, &[begin, error.clone()]), Err(error));
     let error = json!({"type": "error", "error": {"type": "api_error", "message": "gone"}});
-    assert_eq!(assembled(Form::Messages, std::slice::from_ref(&error)), Err(error));
+    assert_eq!(assembled(StreamFormat::Messages, std::slice::from_ref(&error)), Err(error));
     let error = json!({"type": "error", "code": "x", "message": "gone"});
-    assert_eq!(assembled(Form::Responses, std::slice::from_ref(&error)), Err(json!({ "error": error })));
+    assert_eq!(
+        assembled(StreamFormat::Responses, std::slice::from_ref(&error)),
+        Err(json!({ "error": error }))
+    );
 }
 
 #[test]
@@ -179,7 +182,7 @@ fn calls_of_tools_are_whole_in_each_engines_words() {
             .iter()
             .map(|piece| json!({"choices": [{"index": 0, "delta": {"tool_calls": [piece]}}]}))
             .collect();
-        assembled(Form::Choices, &events).unwrap()["choices"][0]["message"]["tool_calls"].clone()
+        assembled(StreamFormat::Choices, &events).unwrap()["choices"][0]["message"]["tool_calls"].clone()
     };
     let whole = |id: &str, name: &str| json!({"id": id, "type": "function", "function": {"name": name, "arguments": "{}"}});
     // SGLang repeats the fields without a value.
@@ -199,7 +202,7 @@ fn calls_of_tools_are_whole_in_each_engines_words() {
 
 #[test]
 fn what_can_not_be_read_leaves_a_gap() {
-    let mut assembly = Assembly::new(Form::Choices);
+    let mut assembly = Assembly::new(StreamFormat::Choices);
     assembly.add(b"[DONE]");
     assert!(!assembly.has_gap());
     assembly.add(b"{\"choices\":[{");

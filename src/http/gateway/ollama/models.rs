@@ -2,11 +2,11 @@
 
 use super::super::body;
 use super::super::catalog::usable;
-use super::super::forms::Form;
-use super::named::{enter, named, parse};
+use super::super::client_api::ClientApi;
+use super::model_name::{enter, named, parse};
 use crate::http::access::Caller;
 use crate::http::error::ApiError;
-use crate::http::gateway::forwarding::{Forwarding, Now};
+use crate::http::gateway::forwarding::{Forwarding, ForwardingState};
 use actix_web::{HttpRequest, HttpResponse, web};
 use llm_manager_actors::model::ModelHandle;
 use llm_manager_policy::model_state::ModelState;
@@ -18,7 +18,7 @@ use std::sync::Arc;
 const FOR_EVER: &str = "2318-01-01T00:00:00Z";
 
 /// `GET /api/tags`: all models that are listed, and that the caller may use.
-pub(super) async fn tags(shared: Now, request: HttpRequest) -> HttpResponse {
+pub(super) async fn tags(shared: ForwardingState, request: HttpRequest) -> HttpResponse {
     listed(&shared, &request, |shared, caller| {
         let models = usable(shared, caller).filter(|model| model.spec.listed.name);
         json!({"models": models.map(|model| card(shared, model)).collect::<Vec<_>>()})
@@ -27,7 +27,7 @@ pub(super) async fn tags(shared: Now, request: HttpRequest) -> HttpResponse {
 }
 
 /// `GET /api/ps`: those that are loaded.
-pub(super) async fn ps(shared: Now, request: HttpRequest) -> HttpResponse {
+pub(super) async fn ps(shared: ForwardingState, request: HttpRequest) -> HttpResponse {
     listed(&shared, &request, |shared, caller| {
         let loaded = usable(shared, caller).filter(|model| model.status().state == ModelState::Ready);
         let card = |model: &Arc<ModelHandle>| {
@@ -53,13 +53,17 @@ pub(super) async fn listed(
 ) -> HttpResponse {
     let response = match enter(shared, request).await {
         Ok(caller) => HttpResponse::Ok().json(list(shared, caller)),
-        Err(error) => Form::Ollama.respond(&error),
+        Err(error) => ClientApi::Ollama.respond(&error),
     };
     shared.access.origins.allow(request, response)
 }
 
 /// `POST /api/show`
-pub(super) async fn show(request: HttpRequest, payload: web::Payload, shared: Now) -> HttpResponse {
+pub(super) async fn show(
+    request: HttpRequest,
+    payload: web::Payload,
+    shared: ForwardingState,
+) -> HttpResponse {
     let shown = async {
         let caller = enter(&shared, &request).await?;
         let received = body::read(&request, payload, shared.max_body_bytes, &shared.stopping).await?;
@@ -78,7 +82,7 @@ pub(super) async fn show(request: HttpRequest, payload: web::Payload, shared: No
         shown["capabilities"] = capabilities(model).into();
         Ok(HttpResponse::Ok().json(shown))
     };
-    let response = shown.await.unwrap_or_else(|error: ApiError| Form::Ollama.respond(&error));
+    let response = shown.await.unwrap_or_else(|error: ApiError| ClientApi::Ollama.respond(&error));
     shared.access.origins.allow(&request, response)
 }
 

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::{Value, json};
 
-fn scan(body: &[u8]) -> Result<Scan<'_>, ScanError> {
+fn scan(body: &[u8]) -> Result<BodyScan<'_>, ScanError> {
     super::scan(body, None)
 }
 

@@ -32,7 +32,7 @@ const BROTLI: &[u8] =
     b"\x1b\x1a\x00\xe0\x8c\xd4\x62\xcd\x19\xee\xd4\x22\x6d\x7b\x7d\x8b\x45\xa7\x15\x91\x64\x12\x5a\
     \x94\x27\xd4\x80\x2b\x24\x94\x73";
 
-async fn unpack(coding: Coding, packed: &[u8], step: usize) -> Result<Bytes, Refused> {
+async fn unpack(coding: Coding, packed: &[u8], step: usize) -> Result<Bytes, UnpackError> {
     let mut unpacker = Unpacker::new(coding, LIMIT)?;
     for chunk in packed.chunks(step.max(1)) {
         unpacker.push(chunk).await?;
@@ -54,9 +54,9 @@ async fn what_was_packed_comes_out_however_it_is_cut() {
             assert_eq!(unpack(coding, &packed, step).await.unwrap().as_ref(), plain, "{coding:?} {step}");
         }
         let cut = unpack(coding, &packed[..packed.len() - 1], 5).await;
-        assert!(matches!(cut, Err(Refused::Broken { .. })), "{coding:?}: {cut:?}");
+        assert!(matches!(cut, Err(UnpackError::Broken { .. })), "{coding:?}: {cut:?}");
         let wrong = unpack(coding, b"{\"model\":\"m\"}", 50).await;
-        assert!(matches!(wrong, Err(Refused::Broken { .. })), "{coding:?}: {wrong:?}");
+        assert!(matches!(wrong, Err(UnpackError::Broken { .. })), "{coding:?}: {wrong:?}");
         assert!(unpack(coding, b"", 1).await.is_err(), "{coding:?}");
     }
     // Several members, and several frames, are one body (RFC 1952, 2.2; RFC 8878, 3).
@@ -89,12 +89,12 @@ async fn a_bomb_is_refused_before_it_goes_off() {
     {
         let mut unpacker = Unpacker::new(coding, LIMIT).unwrap();
         let pushed = unpacker.push(&packed).await;
-        assert!(matches!(pushed, Err(Refused::TooLarge { limit: LIMIT, .. })), "{coding:?}");
+        assert!(matches!(pushed, Err(UnpackError::TooLarge { limit: LIMIT, .. })), "{coding:?}");
         assert!(unpacker.sink().bytes.capacity() <= 2 * LIMIT);
     }
     // A frame that wants a window of 2 GiB.
     let window = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xa8, 0x00, 0x00];
-    assert!(matches!(unpack(Coding::Zstd, &window, 8).await, Err(Refused::Broken { .. })));
+    assert!(matches!(unpack(Coding::Zstd, &window, 8).await, Err(UnpackError::Broken { .. })));
 }
 
 proptest! {

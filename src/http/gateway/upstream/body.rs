@@ -8,7 +8,7 @@ use actix_web::body::BodySize;
 use bytes::Bytes;
 use hyper::body::{Body as _, Incoming};
 
-use super::connection::{Connection, describe};
+use super::connection::{BackendConnection, describe};
 use super::pool::Home;
 
 /// The bytes of an answer as they come. Dropping it before its end closes the connection.
@@ -21,7 +21,7 @@ pub(crate) struct Body {
     /// Nothing but the end of the connection ends it: a backend that died looks the same as one that has said all.
     pub ends_with_connection: bool,
     /// Until the end, or an error.
-    open: Option<(Box<Connection>, Home)>,
+    open: Option<(Box<BackendConnection>, Home)>,
     /// What has been looked at, and is still to be told.
     begun: VecDeque<Result<Bytes, BodyError>>,
 }
@@ -40,7 +40,7 @@ impl Body {
         incoming: Incoming,
         bodiless: bool,
         announced: Option<u64>,
-        connection: Box<Connection>,
+        connection: Box<BackendConnection>,
         home: Home,
     ) -> Self {
         let length = incoming.size_hint().exact();
@@ -95,7 +95,7 @@ impl Body {
         let mut driven = false;
         loop {
             let Some((connection, _)) = &mut self.open else { return Poll::Ready(None) };
-            // Only the connection brings bytes, and it wakes this task; see `Connection::ask`.
+            // Only the connection brings bytes, and it wakes this task; see `BackendConnection::ask`.
             match Pin::new(&mut self.incoming).poll_frame(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready(Some(Ok(frame))) => {
                     // Trailers say nothing to our clients.

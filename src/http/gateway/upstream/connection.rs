@@ -12,7 +12,7 @@ use std::time::Duration;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use llm_manager_process::{Endpoint, Stream};
+use llm_manager_process::{BackendAddress, BackendStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::coop;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
@@ -41,7 +41,7 @@ pub(super) enum Broken {
 
 /// What ties a connection to the Gateway that opened it.
 #[derive(Clone, Debug)]
-pub(crate) struct Ties {
+pub(crate) struct ConnectionScope {
     /// Cancelled when the Gateway is gone: its connections end with it, wherever they are.
     pub(crate) gone: CancellationToken,
     /// Cloned into each of them, which counts them.
@@ -51,17 +51,17 @@ pub(crate) struct Ties {
 /// An answer on its way.
 type Answering = Pin<Box<dyn Future<Output = Result<http::Response<Incoming>, hyper::Error>> + Send>>;
 
-pub(super) struct Connection {
+pub(super) struct BackendConnection {
     sender: http1::SendRequest<Payload>,
     answer: Option<Answering>,
     driver: http1::Connection<TokioIo<Socket>, Payload>,
     /// How the driver has finished; it must not be polled any more then.
     end: Option<Result<(), hyper::Error>>,
     seen: Arc<Seen>,
-    ties: Ties,
+    ties: ConnectionScope,
 }
 
-impl std::fmt::Debug for Connection {
+impl std::fmt::Debug for BackendConnection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Connection").field("end", &self.end).field("seen", &self.seen).finish_non_exhaustive()
     }
@@ -84,7 +84,7 @@ struct Seen {
 }
 
 /// Connects; while the limit of open files is reached, waits for one to be closed.
-async fn connect(backend: &Endpoint) -> io::Result<Stream> {
+async fn connect(backend: &BackendAddress) -> io::Result<BackendStream> {
     const EMFILE: i32 = 24;
     const ENFILE: i32 = 23;
     let mut tries = 0;
@@ -102,8 +102,8 @@ async fn connect(backend: &Endpoint) -> io::Result<Stream> {
     }
 }
 
-impl Connection {
-    pub(super) async fn open(backend: &Endpoint, ties: Ties) -> Result<Self, UpstreamError> {
+impl BackendConnection {
+    pub(super) async fn open(backend: &BackendAddress, ties: ConnectionScope) -> Result<Self, UpstreamError> {
         let stream = connect(backend).await.map_err(UpstreamError::Connect)?;
         let seen = Arc::new(Seen::default());
         let gone = Box::pin(ties.gone.clone().cancelled_owned());
@@ -216,7 +216,7 @@ pub(super) fn describe(error: &hyper::Error) -> String {
 /// The socket, with one difference: when the backend takes no more bytes, writing goes on into nothing.
 /// It may have answered (413, 400) before it closed, and hyper would not look for that any more.
 struct Socket {
-    stream: Stream,
+    stream: BackendStream,
     seen: Arc<Seen>,
     gone: Pin<Box<WaitForCancellationFutureOwned>>,
 }

@@ -1,6 +1,6 @@
 //! The idle connections to one run of a backend: the newest is used first, old ones are closed.
 
-use super::connection::Connection;
+use super::connection::BackendConnection;
 use crate::http::gateway::in_flight::InFlight;
 use actix_rt::task::JoinHandle;
 use llm_manager_actors::model::Backend;
@@ -29,12 +29,12 @@ pub(crate) struct Home {
 pub(crate) struct Returned {
     pub(crate) backend: Backend,
     since: Instant,
-    connection: Box<Connection>,
+    connection: Box<BackendConnection>,
 }
 
 impl Home {
     /// Takes a connection back if it can be used again. Without a message: the Gateway looks when it needs one.
-    pub(super) fn take_back(self, mut connection: Box<Connection>) {
+    pub(super) fn take_back(self, mut connection: Box<BackendConnection>) {
         // To a backend that ends, none is kept.
         if !self.backend.ending().is_cancelled() && connection.is_reusable() {
             // Too many have come back at once, or the Gateway is gone: the connection is closed.
@@ -48,7 +48,7 @@ impl Home {
 #[derive(Debug)]
 pub(crate) struct Pool {
     /// In the order in which they came, so the oldest is first.
-    idle: Vec<(Instant, Box<Connection>)>,
+    idle: Vec<(Instant, Box<BackendConnection>)>,
     max_age: Duration,
     /// Its key is no other's as long as it is here.
     _backend: Backend,
@@ -62,7 +62,7 @@ impl Pool {
         Self { idle: Vec::new(), max_age, _backend: backend, _watch: AbortOnDropHandle::new(watch) }
     }
 
-    pub(super) fn take(&mut self) -> Option<Box<Connection>> {
+    pub(super) fn take(&mut self) -> Option<Box<BackendConnection>> {
         while let Some((since, mut connection)) = self.idle.pop() {
             if since.elapsed() >= self.max_age {
                 // All others are older still.

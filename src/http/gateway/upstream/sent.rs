@@ -1,6 +1,6 @@
 //! A request that has a connection: whoever holds it drives both, so no other task has to be woken for a byte to pass.
 
-use super::connection::{Broken, Connection, Ties};
+use super::connection::{BackendConnection, Broken, ConnectionScope};
 use super::pool::{Home, Pool};
 use super::{Body, Payload, Response, UpstreamError};
 use crate::http::gateway::headers;
@@ -10,15 +10,15 @@ use actix_web::http::header::{CONTENT_LENGTH, HeaderValue};
 
 /// A request on its way to its backend.
 #[derive(Debug)]
-pub(crate) struct Sent {
-    connection: Box<Connection>,
+pub(crate) struct SentRequest {
+    connection: Box<BackendConnection>,
     /// The connection has served another request before.
     kept: bool,
     is_head: bool,
     home: Home,
 }
 
-impl Sent {
+impl SentRequest {
     /// On an idle connection, if there is one that lives.
     #[expect(clippy::result_large_err, reason = "what was not sent goes straight to a fresh connection")]
     pub(crate) fn on_kept(
@@ -36,10 +36,10 @@ impl Sent {
     pub(crate) async fn on_fresh(
         request: http::Request<Payload>,
         home: Home,
-        ties: Ties,
+        ties: ConnectionScope,
     ) -> Result<Self, UpstreamError> {
         let is_head = *request.method() == http::Method::HEAD;
-        let mut connection = Box::new(Connection::open(home.backend.endpoint(), ties).await?);
+        let mut connection = Box::new(BackendConnection::open(home.backend.endpoint(), ties).await?);
         connection.ask(request);
         Ok(Self { connection, kept: false, is_head, home })
     }

@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::http::gateway::actor::{Age, Load};
+use crate::http::gateway::actor::{AgeConnections, GatewayLoad};
 use crate::http::gateway::in_flight::nobody;
 use crate::http::gateway::worker::Worker;
 use bytes::Bytes;
@@ -30,16 +30,16 @@ struct Pool(Rc<Client>);
 
 struct Client {
     worker: Worker,
-    load: Load,
+    load: GatewayLoad,
     backend: Backend,
     _gateway: Child,
 }
 
 impl Pool {
     fn new(address: SocketAddr) -> Self {
-        let load = Load::default();
+        let load = GatewayLoad::default();
         let (worker, gateway) = Worker::alone(&load);
-        let backend = Backend::at(llm_manager_process::Endpoint::local(address));
+        let backend = Backend::at(llm_manager_process::BackendAddress::local(address));
         Self(Rc::new(Client { worker, load, backend, _gateway: gateway }))
     }
 

@@ -1,14 +1,14 @@
 use super::*;
 
-fn said(reason: &str, message: &str) -> Said {
-    Said { reason: reason.to_owned(), message: message.to_owned() }
+fn said(reason: &str, message: &str) -> PodMessage {
+    PodMessage { reason: reason.to_owned(), message: message.to_owned() }
 }
 
-fn container(role: Role, state: ContainerState) -> Container {
+fn container(role: ContainerRole, state: ContainerState) -> Container {
     let name = match role {
-        Role::Init => "init",
-        Role::Server => "server",
-        Role::Beside => "proxy",
+        ContainerRole::Init => "init",
+        ContainerRole::Server => "server",
+        ContainerRole::Beside => "proxy",
     };
     Container { name: name.to_owned(), role, state, before: None }
 }
@@ -33,7 +33,7 @@ fn pod(phase: PodPhase, containers: Vec<Container>) -> PodFacts {
 }
 
 fn server(state: ContainerState) -> Vec<Container> {
-    vec![container(Role::Server, state)]
+    vec![container(ContainerRole::Server, state)]
 }
 
 fn wait_of(facts: &PodFacts) -> PodWait {
@@ -50,8 +50,8 @@ fn a_server_that_runs_and_has_an_address_serves() {
     assert_eq!(runs.stage(), there);
     // Its phase says Running as soon as one container runs.
     let beside = vec![
-        container(Role::Server, waiting("CrashLoopBackOff")),
-        container(Role::Beside, ContainerState::Running),
+        container(ContainerRole::Server, waiting("CrashLoopBackOff")),
+        container(ContainerRole::Beside, ContainerState::Running),
     ];
     assert!(wait_of(&pod(PodPhase::Running, beside)).sentence.contains("`server` ends again and again"));
     let without = PodFacts { address: None, ..runs };
@@ -60,8 +60,10 @@ fn a_server_that_runs_and_has_an_address_serves() {
 
 #[test]
 fn the_end_of_the_server_is_the_end_whatever_else_runs() {
-    let beside =
-        vec![container(Role::Server, ended("Error", 1)), container(Role::Beside, ContainerState::Running)];
+    let beside = vec![
+        container(ContainerRole::Server, ended("Error", 1)),
+        container(ContainerRole::Beside, ContainerState::Running),
+    ];
     assert_eq!(pod(PodPhase::Running, beside).stage(), PodStage::Over);
     assert_eq!(pod(PodPhase::Failed, vec![]).stage(), PodStage::Over);
 }
@@ -75,13 +77,13 @@ fn the_container_that_has_something_to_say_is_heard() {
     };
     assert!(wait_of(&nodeless).sentence.ends_with("1 Insufficient cpu"));
     let image = vec![
-        container(Role::Init, waiting("ImagePullBackOff")),
-        container(Role::Server, waiting("PodInitializing")),
+        container(ContainerRole::Init, waiting("ImagePullBackOff")),
+        container(ContainerRole::Server, waiting("PodInitializing")),
     ];
     assert!(wait_of(&pod(PodPhase::Pending, image)).sentence.contains("image of `init` can't be pulled"));
     let again = Container {
         before: Some(ContainerEnd { said: said("OOMKilled", ""), exit: 137 }),
-        ..container(Role::Server, waiting("CrashLoopBackOff"))
+        ..container(ContainerRole::Server, waiting("CrashLoopBackOff"))
     };
     let wait = wait_of(&pod(PodPhase::Running, vec![again]));
     assert!(wait.patience == Some(0) && wait.sentence.contains("more memory than its limit"), "{wait:?}");
@@ -109,12 +111,14 @@ fn each_end_has_its_fate_and_sentence() {
         said: said("StartError", "exec: \"x\": executable file not found in $PATH"),
         exit: 128,
     });
-    let init =
-        vec![container(Role::Init, ended("Error", 2)), container(Role::Server, waiting("PodInitializing"))];
+    let init = vec![
+        container(ContainerRole::Init, ended("Error", 2)),
+        container(ContainerRole::Server, waiting("PodInitializing")),
+    ];
     let second = vec![
-        container(Role::Init, ended("Completed", 0)),
-        container(Role::Init, ended("Error", 2)),
-        container(Role::Server, waiting("PodInitializing")),
+        container(ContainerRole::Init, ended("Completed", 0)),
+        container(ContainerRole::Init, ended("Error", 2)),
+        container(ContainerRole::Server, waiting("PodInitializing")),
     ];
     let cases = [
         (of(ended("Completed", 0)), JobFate::Finished, "ended by itself with exit code 0"),
@@ -172,7 +176,7 @@ fn each_end_has_its_fate_and_sentence() {
 
 #[test]
 fn an_end_of_which_little_is_known_says_so() {
-    let init = vec![container(Role::Init, ended("OOMKilled", 137))];
+    let init = vec![container(ContainerRole::Init, ended("OOMKilled", 137))];
     let cases = [
         (
             server(ended("ContainerStatusUnknown", 137)),

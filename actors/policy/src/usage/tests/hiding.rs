@@ -10,14 +10,14 @@ const WORD: &str = r#"{"id":"c","choices":[{"index":0,"delta":{"content":"hi []"
 
 /// What a caller sends for these chunks.
 fn run<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
-    let mut meter = Meter::new(Shape::Sse, Dialect::OpenAi).hiding(true);
+    let mut meter = Meter::new(Framing::Sse, Dialect::OpenAi).hiding(true);
     let mut sent = Vec::new();
     for chunk in chunks {
         match meter.push(chunk) {
-            Output::All => sent.extend_from_slice(chunk),
-            Output::Parts(parts) => parts.into_iter().for_each(|part| match part {
-                Part::Bytes(bytes) => sent.extend(bytes),
-                Part::Range(range) => sent.extend_from_slice(&chunk[range]),
+            StreamOutput::All => sent.extend_from_slice(chunk),
+            StreamOutput::Parts(parts) => parts.into_iter().for_each(|part| match part {
+                OutputPart::Bytes(bytes) => sent.extend(bytes),
+                OutputPart::Range(range) => sent.extend_from_slice(&chunk[range]),
             }),
         }
         assert!(meter.stream.as_ref().unwrap().holds() <= MAX_EVENT);
@@ -101,28 +101,28 @@ fn event(text: &str) -> String {
 
 #[test]
 fn an_ordinary_chunk_passes_without_a_copy() {
-    let mut meter = Meter::new(Shape::Sse, Dialect::OpenAi).hiding(true);
+    let mut meter = Meter::new(Framing::Sse, Dialect::OpenAi).hiding(true);
     for text in [WORD, "[DONE]"] {
-        assert_eq!(meter.push(event(text).as_bytes()), Output::All);
-        assert_eq!(meter.push(format!("data: {text}\r\n\r\n").as_bytes()), Output::All);
-        assert_eq!(meter.push(format!("data: {text}\r\r").as_bytes()), Output::All);
+        assert_eq!(meter.push(event(text).as_bytes()), StreamOutput::All);
+        assert_eq!(meter.push(format!("data: {text}\r\n\r\n").as_bytes()), StreamOutput::All);
+        assert_eq!(meter.push(format!("data: {text}\r\r").as_bytes()), StreamOutput::All);
     }
-    assert_eq!(meter.push(b": ping\n\n"), Output::All);
+    assert_eq!(meter.push(b": ping\n\n"), StreamOutput::All);
 }
 
 #[test]
 fn the_usage_event_is_hidden_and_counted() {
     let input = [event(WORD), event(USAGE), event("[DONE]")].concat();
     assert_eq!(filtered(&input), [event(WORD), event("[DONE]")].concat());
-    let mut meter = Meter::new(Shape::Sse, Dialect::OpenAi).hiding(true);
+    let mut meter = Meter::new(Framing::Sse, Dialect::OpenAi).hiding(true);
     meter.push(input.as_bytes());
-    assert_eq!(meter.finish(End::Complete, &Pace::default()).input, Some(9));
+    assert_eq!(meter.finish(End::Complete, &TokenRate::default()).input, Some(9));
 }
 
 #[test]
 fn nobody_hides_what_was_asked_for() {
     let input = [event(WORD), event(USAGE)].concat();
-    assert_eq!(Meter::new(Shape::Sse, Dialect::OpenAi).push(input.as_bytes()), Output::All);
+    assert_eq!(Meter::new(Framing::Sse, Dialect::OpenAi).push(input.as_bytes()), StreamOutput::All);
 }
 
 #[test]
@@ -237,14 +237,14 @@ fn an_engine_that_reports_unasked_is_left_alone() {
 
 #[test]
 fn an_event_is_released_as_soon_as_it_cannot_be_the_one() {
-    let mut meter = Meter::new(Shape::Sse, Dialect::OpenAi).hiding(true);
+    let mut meter = Meter::new(Framing::Sse, Dialect::OpenAi).hiding(true);
     let mut sent = |chunk: &[u8]| match meter.push(chunk) {
-        Output::All => chunk.to_vec(),
-        Output::Parts(parts) => parts
+        StreamOutput::All => chunk.to_vec(),
+        StreamOutput::Parts(parts) => parts
             .into_iter()
             .flat_map(|part| match part {
-                Part::Bytes(bytes) => bytes,
-                Part::Range(range) => chunk[range].to_vec(),
+                OutputPart::Bytes(bytes) => bytes,
+                OutputPart::Range(range) => chunk[range].to_vec(),
             })
             .collect(),
     };

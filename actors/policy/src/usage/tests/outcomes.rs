@@ -3,7 +3,7 @@
 use super::super::*;
 
 pub(super) fn read(dialect: Dialect, events: &[&str]) -> Meter {
-    let mut meter = Meter::new(Shape::Sse, dialect);
+    let mut meter = Meter::new(Framing::Sse, dialect);
     for event in events {
         match event.starts_with('{') || *event == "[DONE]" {
             true => meter.push(format!("data: {event}\n\n").as_bytes()),
@@ -14,13 +14,13 @@ pub(super) fn read(dialect: Dialect, events: &[&str]) -> Meter {
 }
 
 pub(super) fn usage(events: &[&str]) -> Usage {
-    read(Dialect::OpenAi, events).finish(End::Complete, &Pace::default())
+    read(Dialect::OpenAi, events).finish(End::Complete, &TokenRate::default())
 }
 
 pub(super) fn document(text: &str) -> Usage {
-    let mut meter = Meter::new(Shape::Json, Dialect::OpenAi);
+    let mut meter = Meter::new(Framing::Json, Dialect::OpenAi);
     meter.push(text.as_bytes());
-    meter.finish(End::Complete, &Pace::default())
+    meter.finish(End::Complete, &TokenRate::default())
 }
 
 fn pointers() -> Dialect {
@@ -90,7 +90,7 @@ fn the_end_that_a_lost_backend_owes_is_known() {
     assert_eq!(missing(OpenAi, &[FINISH, r#"{"error":{"message":"no"}}"#]), None, "it has failed");
     // What is held back, because it may be the usage that nobody asked for, has not been sent.
     let hiding = |half: &str| {
-        let mut meter = Meter::new(Shape::Sse, OpenAi).hiding(true);
+        let mut meter = Meter::new(Framing::Sse, OpenAi).hiding(true);
         meter.push(format!("data: {TEXT}\n\ndata: {FINISH}\n\n{half}").as_bytes());
         meter.missing_end()
     };
@@ -103,17 +103,17 @@ fn the_end_that_a_lost_backend_owes_is_known() {
 #[test]
 fn what_a_meter_knows_of_its_answer() {
     let of = |shape, dialect| Meter::new(shape, dialect);
-    assert!(of(Shape::Json, Dialect::Embedding).is_embedding());
-    assert!(!of(Shape::Json, Dialect::OpenAi).is_embedding());
-    let mut document = of(Shape::Json, Dialect::OpenAi);
+    assert!(of(Framing::Json, Dialect::Embedding).is_embedding());
+    assert!(!of(Framing::Json, Dialect::OpenAi).is_embedding());
+    let mut document = of(Framing::Json, Dialect::OpenAi);
     assert!(!document.has_begun());
     document.push(b" {");
     assert!(document.has_begun());
     assert_eq!(document.error(), None, "it has not ended");
     document.push(b"}");
     assert_eq!(document.error(), None);
-    let unknown = |asked| of(Shape::Unknown, Dialect::OpenAi).asked_for_stream(asked).may_be_stream();
-    assert!(unknown(true) && !unknown(false) && !of(Shape::Sse, Dialect::OpenAi).may_be_stream());
+    let unknown = |asked| of(Framing::Unknown, Dialect::OpenAi).asked_for_stream(asked).may_be_stream();
+    assert!(unknown(true) && !unknown(false) && !of(Framing::Sse, Dialect::OpenAi).may_be_stream());
     let half = read(Dialect::OpenAi, &["data: {\"error\":{\"message\":\"no\""]);
     assert_eq!(half.error(), None, "an error counts when its event is whole");
 }
@@ -182,10 +182,10 @@ fn errors_within_streams_are_told_in_the_engines_words() {
     ] {
         assert_eq!(read(OpenAi, &[fine]).error(), None, "{fine}");
     }
-    let mut meter = Meter::new(Shape::Json, OpenAi);
+    let mut meter = Meter::new(Framing::Json, OpenAi);
     meter.push(br#"{"error":{"message":"no"}}"#);
     assert_eq!(meter.error().as_deref(), Some("no"));
-    let mut meter = Meter::new(Shape::Json, OpenAi);
+    let mut meter = Meter::new(Framing::Json, OpenAi);
     meter.push(br#"{"object":"error","message":"no"}"#);
     assert_eq!(meter.error(), Some("no".to_owned()));
 }

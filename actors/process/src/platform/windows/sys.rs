@@ -157,14 +157,14 @@ pub(super) fn resume(pid: u32) -> io::Result<()> {
 }
 
 /// A line of the process table.
-pub(super) struct Entry {
+pub(super) struct ProcessEntry {
     pub(super) pid: u32,
     pub(super) parent: u32,
     pub(super) name: String,
 }
 
 /// The process table.
-pub(super) fn snapshot() -> io::Result<Vec<Entry>> {
+pub(super) fn snapshot() -> io::Result<Vec<ProcessEntry>> {
     // SAFETY: no pointer is passed.
     let all = owned(unsafe { CreateToolhelp32Snapshot(TH32CS_SNAPPROCESS, 0) })?;
     let mut entry = PROCESSENTRY32W { dwSize: bytes::<PROCESSENTRY32W>(), ..PROCESSENTRY32W::default() };
@@ -173,7 +173,7 @@ pub(super) fn snapshot() -> io::Result<Vec<Entry>> {
     let mut more = unsafe { Process32FirstW(all.as_raw_handle(), &raw mut entry) };
     while more != 0 {
         let name = entry.szExeFile.split(|unit| *unit == 0).next().unwrap_or_default();
-        found.push(Entry {
+        found.push(ProcessEntry {
             pid: entry.th32ProcessID,
             parent: entry.th32ParentProcessID,
             name: String::from_utf16_lossy(name),

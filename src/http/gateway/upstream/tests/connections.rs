@@ -108,7 +108,7 @@ async fn what_the_backend_closed_is_not_held_open() {
 async fn an_old_connection_is_not_used() {
     let (pool, log) = backend(&[&[Read, Send(OK), AwaitClose], &[Read, Send(OK)]]).await;
     read(post(&pool).await.unwrap()).await.unwrap();
-    pool.0.worker.live().addr().unwrap().send(Age).await.unwrap();
+    pool.0.worker.live().addr().unwrap().send(AgeConnections).await.unwrap();
     read(post(&pool).await.unwrap()).await.unwrap();
     assert_eq!(log.connections.get(), 2);
 }
@@ -201,7 +201,7 @@ async fn a_request_waits_for_a_gateway_that_is_being_restarted() {
     let asked = actix_rt::spawn(async move { read(post(&asking).await.unwrap()).await.unwrap() });
     settle().await;
     let _next =
-        Child::start(crate::http::gateway::actor::Gateway::new(Load::default()), pool.0.worker.live());
+        Child::start(crate::http::gateway::actor::Gateway::new(GatewayLoad::default()), pool.0.worker.live());
     assert_eq!(asked.await.unwrap(), "ok");
 }
 

@@ -1,4 +1,4 @@
-//! Council: how several managers of one database agree who leads, and tell each other what they have and want.
+//! How several managers of one database agree who leads, and tell each other what they have and want.
 //!
 //! What is done for a question is `policy::leadership::Lease::answer`, on a connection of its own whose session holds the lock.
 //! All of it is for PostgreSQL; it blocks, and is called on threads that may.

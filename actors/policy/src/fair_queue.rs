@@ -1,4 +1,4 @@
-//! Line: who of those who wait for the same model is next, when only so many are served at once.
+//! Who of those who wait for the same model is next, when only so many are served at once.
 //!
 //! **Classes.** The highest class goes first. So that nobody starves, a class of which somebody has waited for [`PATIENCE`] is
 //! *due* as soon as [`PASSES`] turns in a row went to others. With three classes two may be due at the same moment, so such a

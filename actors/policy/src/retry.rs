@@ -1,4 +1,4 @@
-//! Repeat: whether a request is sent to a backend once more when it broke off before a byte of its answer.
+//! Whether a request is sent to a backend once more when it broke off before a byte of its answer.
 //!
 //! A backend gets it at most twice, for it may have read it each time. Where no connection came about, nobody has read it;
 //! that is tried twice as well, for the sake of whoever waits.

@@ -1,4 +1,4 @@
-//! Lent: a run that is used here and recorded by another manager of the same ledger, which owns it, until this one takes it over.
+//! A run that is used here and recorded by another manager of the same ledger, which owns it, until this one takes it over.
 
 /// Whose a run is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

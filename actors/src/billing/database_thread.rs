@@ -1,4 +1,4 @@
-//! The hand of the database: a thread of its own, for a call into a database may never come back. Then the hand is given up,
+//! The thread of the database: one of its own, for a call into a database may never come back. Then the thread is given up,
 //! and another one takes its place; the process may end without it.
 
 use super::handle::Core;

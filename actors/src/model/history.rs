@@ -1,4 +1,4 @@
-//! Past: what a Model keeps of its lives when they are over.
+//! What a Model keeps of its lives when they are over.
 
 use super::status::RunRecord;
 use llm_manager_policy::readiness::PastStarts;

@@ -1,4 +1,4 @@
-//! Face: what the world sees of a model, written by its actor and read through its handle.
+//! What the world sees of a model, written by its actor and read through its handle.
 
 use super::engine_behavior::DisconnectBehavior;
 use super::lease::RunGate;

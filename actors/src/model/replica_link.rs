@@ -1,4 +1,4 @@
-//! Crew: what a model's front and its further replicas tell each other. The front is the model's own actor, which is the first
+//! What a model's front and its further replicas tell each other. The front is the model's own actor, which is the first
 //! replica, too. Neither names the other's actor: they reach each other by a [`ReplicaLink`].
 
 use super::messages::Reconfigure;

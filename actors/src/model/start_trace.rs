@@ -1,4 +1,4 @@
-//! Trace: when a start got how far, from the wish to the first byte of an answer.
+//! When a start got how far, from the wish to the first byte of an answer.
 
 use jiff::Timestamp;
 use std::fmt::Write as _;

@@ -1,4 +1,4 @@
-//! The term of a run: when its place is over, such as a job with a time limit, and from when on it has a successor.
+//! The time limit of a run: when its place is over, such as a job with a time limit, and from when on it has a successor.
 
 use super::actor::Model;
 use super::published::Published;

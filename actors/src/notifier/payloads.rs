@@ -1,4 +1,4 @@
-//! The forms in which word goes out: what each server, and a mail program, wants to read, and what its answer means.
+//! The payloads of notifications: what each server, and a mail program, wants to read, and what its answer means.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;

@@ -1,4 +1,4 @@
-//! The line to a backend that starts: one connection, kept from question to question while the backend allows it.
+//! One connection to a backend that starts, kept from question to question while the backend allows it.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};

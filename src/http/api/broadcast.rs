@@ -1,4 +1,4 @@
-//! Pulse: what `/api/events` sends, written once for all who watch.
+//! What `/api/events` sends, written once for all who watch.
 //!
 //! A task turns changes of models, snapshots of devices and, each second, the throughput into bytes; watchers
 //! get the same bytes through a bounded channel. While nobody watches it does nothing. A watcher that falls

@@ -1,4 +1,4 @@
-//! Account: what one request took and what became of it, from its start to its one row in the ledger.
+//! What one request took and what became of it, from its start to its one row in the ledger.
 //!
 //! A request that names a known model has an account. Whatever becomes of it, dropping the account records it
 //! once: an answer that ended, an error, or a client who left.

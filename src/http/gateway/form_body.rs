@@ -1,4 +1,4 @@
-//! Forms: what the gateway needs to know of a `multipart/form-data` or urlencoded body. The file in it is searched,
+//! What the gateway needs to know of a `multipart/form-data` or urlencoded body. The file in it is searched,
 //! never copied.
 
 use std::borrow::Cow;

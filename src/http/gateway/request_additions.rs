@@ -1,4 +1,4 @@
-//! Asking: a request with an addition of ours, and once more without it if the engine refuses that. `stream_options` asks for
+//! A request with an addition of ours, and once more without it if the engine refuses that. `stream_options` asks for
 //! the usage of a stream; `stream` has an engine notice the end of a client that wants no stream.
 
 use super::account::RequestAccount;

@@ -1,4 +1,4 @@
-//! Asked: which model a request names, wherever it says so, and what of it must be changed for the backend.
+//! Which model a request names, wherever it says so, and what of it must be changed for the backend.
 
 use super::account::Question;
 use super::form_body::{self, MultipartForm};

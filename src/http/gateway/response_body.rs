@@ -1,4 +1,4 @@
-//! Answer: the body that goes to the client while the backend sends it. It holds the lease, so that the end,
+//! The body that goes to the client while the backend sends it. It holds the lease, so that the end,
 //! an error and a client who leaves all give it back, and close the backend's connection.
 
 use super::account::RequestAccount;

@@ -1,4 +1,4 @@
-//! Steps: when what a job prints is fetched through a step of the job. Each one is a long-lived connection that costs the controller a call at
+//! When what a job prints is fetched through a step of the job. Each one is a long-lived connection that costs the controller a call at
 //! its beginning and one at its end, and nothing between.
 
 use std::time::Duration;

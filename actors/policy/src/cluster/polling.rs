@@ -1,4 +1,4 @@
-//! Pace: when the cluster's controller is asked next. One question is for all jobs, and it is shared with everybody.
+//! When the cluster's controller is asked next. One question is for all jobs, and it is shared with everybody.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The moves of which the table is made: how a life begins, drains, parks and ends.
+//! The transitions of which the table is made: how a life begins, drains, parks and ends.
 
 use super::types::{
     Effect, Ending, Limits, Moment, Phase, Refusal, State, Step, StopCause, StopUrgency, View,

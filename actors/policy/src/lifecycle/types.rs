@@ -1,4 +1,4 @@
-//! The words of a life: phases, events, effects.
+//! The types of a life: phases, events, effects.
 
 use std::time::Duration;
 

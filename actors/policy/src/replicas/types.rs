@@ -1,4 +1,4 @@
-//! The words of replicas: what a model's front sees, remembers and does.
+//! The types of replicas: what a model's front sees, remembers and does.
 
 use crate::lifecycle::Moment;
 use std::time::Duration;

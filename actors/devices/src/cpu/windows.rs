@@ -9,7 +9,7 @@ use windows_sys::Win32::Foundation::FILETIME;
 use windows_sys::Win32::System::SystemInformation::{GlobalMemoryStatusEx, MEMORYSTATUSEX};
 use windows_sys::Win32::System::Threading::GetSystemTimes;
 
-use super::Reading;
+use super::CpuReading;
 
 /// Remembers the times of the look before.
 #[derive(Default)]
@@ -25,12 +25,12 @@ struct Times {
 }
 
 impl Reader {
-    pub(super) fn read(&mut self) -> Result<Reading, String> {
+    pub(super) fn read(&mut self) -> Result<CpuReading, String> {
         let wrong = |what: &str, error: &io::Error| format!("the system doesn't say {what}: {error}");
         let memory = memory().map_err(|error| wrong("how much memory it has", &error))?;
         let now = times().map_err(|error| wrong("how busy it is", &error))?;
         let load = self.before.replace(now).and_then(|before| load(before, now));
-        Ok(Reading {
+        Ok(CpuReading {
             total: memory.ullTotalPhys,
             // Memory is promised before it is used. When RAM and page file are promised, nobody gets more, however
             // much of the RAM is free.

@@ -268,7 +268,7 @@ mod loom_tests {
         loom::model(|| {
             let gate = Arc::new(Gate::new(u32::MAX));
             gate.open();
-            assert!(gate.acquire(Asker::Newcomer));
+            assert!(gate.acquire(LeaseAsker::Newcomer));
             let leaving = thread::spawn({
                 let gate = Arc::clone(&gate);
                 move || gate.release()
@@ -290,7 +290,7 @@ mod loom_tests {
                 move || gate.acquire(LeaseAsker::Newcomer).then(|| gate.release())
             });
             let left = gate.close();
-            assert!(!gate.acquire(Asker::Newcomer) && !gate.acquire(Asker::Queue));
+            assert!(!gate.acquire(LeaseAsker::Newcomer) && !gate.acquire(LeaseAsker::Queue));
             let told = passing.join().unwrap();
             assert!(left == 0 || told == Some(true), "{left} left, told: {told:?}");
             assert_eq!(gate.look().leases(), 0);
@@ -319,7 +319,7 @@ mod loom_tests {
         loom::model(|| {
             let gate = Arc::new(Gate::new(u32::MAX));
             gate.open();
-            assert!(gate.acquire(Asker::Newcomer) && gate.acquire(Asker::Newcomer));
+            assert!(gate.acquire(LeaseAsker::Newcomer) && gate.acquire(LeaseAsker::Newcomer));
             let leaving = thread::spawn({
                 let gate = Arc::clone(&gate);
                 move || gate.release()
@@ -337,7 +337,7 @@ mod loom_tests {
         loom::model(|| {
             let gate = Arc::new(Gate::new(1));
             gate.open();
-            assert!(gate.acquire(Asker::Newcomer));
+            assert!(gate.acquire(LeaseAsker::Newcomer));
             let leaving = thread::spawn({
                 let gate = Arc::clone(&gate);
                 move || gate.release()

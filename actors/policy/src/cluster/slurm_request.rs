@@ -86,10 +86,7 @@ const KEYS: &[(&str, &[&str])] = &[
 ];
 
 /// The first word of `extra` that says again what a key says, and that key.
-pub fn said_twice<'a>(
-    extra: &'a [String],
-    is_given: impl Fn(&str) -> bool,
-) -> Option<(&'a str, &'static str)> {
+pub fn said_twice(extra: &[String], is_given: impl Fn(&str) -> bool) -> Option<(&str, &'static str)> {
     let of_key = |word: &str, names: &[&str]| {
         let name = word.split('=').next().unwrap_or(word);
         names.iter().any(|known| {

@@ -183,6 +183,8 @@ fn all_problems_of_a_plan_at_once() {
     assert_eq!(at(&wrong), want.map(|(key, wrong)| (key.to_owned(), wrong)));
     assert_eq!(at(&draft(Vec::new())), [("tiers".to_owned(), Wrong::NoTiers)]);
     assert_eq!(at(&draft(vec![tier_draft(None, None); 65])), [("tiers".to_owned(), Wrong::TooManyTiers)]);
+    let most = at(&draft(vec![tier_draft(None, None); MAX_TIERS]));
+    assert!(most.iter().all(|(_, wrong)| *wrong != Wrong::TooManyTiers), "{most:?}");
     let nothing = at(&PlanDraft::default());
     assert_eq!(nothing, [("currency".to_owned(), Wrong::Missing), ("method".to_owned(), Wrong::Missing)]);
     let mut hourly = PlanDraft { method: "hourly".into(), ..draft(vec![tier_draft(None, None)]) };

@@ -160,10 +160,8 @@ impl Round<'_> {
         hold.load = waiting.load.unwrap_or_else(|| guessed_reload(waiting.mib));
         hold.rivals = waiting.rivals;
         hold.credit = credit;
-        let tenure = Some(hold.tenure());
         self.effects.push(Effect::GrantWake { model: model.clone(), epoch });
-        let standing = Standing::Starting { wanted: true, since: now };
-        Some(Held { standing, tenure, ..Held::new(model, awake) })
+        Some(Held::new(model, awake))
     }
 
     /// Lets those sleep for whom there is room, and makes some where that is worth it.

@@ -450,7 +450,6 @@ impl Round<'_> {
             rivals: waiting.rivals,
             credit: pace::credit(&self.state.accounts, devices, now),
         };
-        let tenure = Some(hold.tenure());
         self.state.holds.push(hold);
         let made_room = waiting.victims_gone.map(|gone| MadeRoom { victims_gone: gone, memory_free: now });
         self.effects.push(Effect::Grant {
@@ -461,8 +460,7 @@ impl Round<'_> {
             explanation,
             made_room,
         });
-        let standing = Standing::Starting { wanted: true, since: now };
-        Held { standing, tenure, ..Held::new(model, parts) }
+        Held::new(model, parts)
     }
 
     fn deny(&mut self, waiting: &Waiting, demand: &Demand, held: &[Held], denial: Denial) {

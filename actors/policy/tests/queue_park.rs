@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+#[path = "queue_park/going.rs"]
+mod going;
+
 use llm_manager_policy::devices::{Device, DeviceSnapshot, Requirement};
 use llm_manager_policy::lifecycle::Moment;
 use llm_manager_policy::placement::{HoldTime, Need, Settings, Sleep, Standing, Urgency, Users, Variant};
@@ -485,7 +488,6 @@ fn one_that_need_not_go_after_all_has_not_been_asked_to_sleep() {
     assert_eq!(desk.state.holds[0].doze, Doze::Awake);
 }
 
-/// What was asked for b is told to b: it can see what its loading cost.
 #[test]
 fn a_grant_says_when_those_that_sleep_for_it_did() {
     let mut desk = Desk::new(64_000);
@@ -527,7 +529,6 @@ fn the_memory_of_a_sleeper_is_back_when_the_card_is_as_before_but_for_what_it_ke
     desk.snapshot.devices[0].used_mib = Some(2000);
     assert_eq!(desk.demand("a", 15_000), ["grant a"]);
     desk.ready("a", Some(8000));
-    // It never came to use much.
     desk.snapshot.devices[0].used_mib = Some(9000);
     desk.step(Event::SnapshotTaken);
     desk.parking("a", 8000);
@@ -576,17 +577,4 @@ fn one_that_wakes_is_counted_once_by_those_behind_it() {
     desk.models.retain(|one| &*one.model != "c");
     let gone = Event::Returned { model: "c".into(), epoch: 1, ran: false };
     assert_eq!(desk.step(gone), ["wake a", "grant d"], "15000 and 9000 are all of the card");
-}
-
-/// While a goes to sleep for b, somebody wants more than that leaves: it waits, and then a ends.
-#[test]
-fn one_on_its_way_to_sleep_is_in_the_way_of_a_large_one_and_not_for_ever() {
-    let mut desk = Desk::new(64_000);
-    assert_eq!(desk.demand("a", 15_000), ["grant a"]);
-    desk.ready("a", Some(8000));
-    assert_eq!(desk.demand("b", 15_000), ["park a"]);
-    desk.step(Event::Returned { model: "b".into(), epoch: 1, ran: false });
-    assert_eq!(desk.demand("c", 23_900), [""; 0]);
-    desk.parking("a", 8000);
-    assert_eq!(desk.asleep("a", 8000, 20), ["end a"]);
 }

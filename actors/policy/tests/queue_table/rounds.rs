@@ -136,3 +136,17 @@ fn one_whose_best_variant_needs_no_memory_is_taken_to_load_as_long_as_the_reside
     assert_eq!(desk.after(dwell - Duration::from_millis(10)), [""; 0]);
     assert_eq!(desk.after(Duration::from_millis(10)), ["evict a1"]);
 }
+
+/// One that loads is wanted, one that is ready may be idle.
+#[test]
+fn a_load_that_is_under_way_is_a_rival() {
+    for loads in [true, false] {
+        let mut desk = Desk::auto();
+        desk.demand("a", 1, &[4000]);
+        if !loads {
+            desk.loads("a", 1, 4000, LOAD);
+        }
+        assert_eq!(desk.demand("b", 1, &[4000]), ["grant b1 4000"]);
+        assert_eq!(desk.state.holds[1].rivals, loads);
+    }
+}

@@ -213,6 +213,9 @@ mod tests {
         assert!(!gate.release());
         assert_eq!(gate.close(), 1);
         assert!(gate.release());
+        // Asked for twice it is asked for.
+        let watched = gate.look().watched(true).watched(true);
+        assert!(watched.is_watched() && !watched.watched(false).watched(false).is_watched());
     }
 
     proptest! {

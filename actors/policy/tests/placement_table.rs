@@ -498,3 +498,34 @@ fn a_sleeper_that_ends_loses_what_its_wake_would_have_saved() {
     one.sleep = None;
     assert_eq!(stop_cost(&one, NOW), 0);
 }
+
+/// Who prefers what is resident takes the variant that comes first among those for which nobody busy is in the way.
+#[test]
+fn room_that_is_being_made_is_worth_a_model_that_would_go() {
+    let leaving = ResidentState::Leaving { ready: None };
+    let either = demand(vec![variant("a", &[("rtx 4060", 8000)]), variant("b", &[("v100", 32_000)])]);
+    for (first, second, decision) in [
+        (leaving, idle(60), "wait for x for 0 on r"),
+        (idle(60), leaving, "evict x for 0 on r"),
+        (BUSY, idle(60), "evict y for 1 on v"),
+        (BUSY, leaving, "wait for y for 1 on v"),
+        (idle(60), idle(60), "evict x for 0 on r"),
+    ] {
+        let holds = vec![held("x", &[("r", 8000)], first), held("y", &[("v", 32_000)], second)];
+        let mut house = House::new(two_cards(), holds);
+        (house.devices[0].used_mib, house.devices[1].used_mib) = (Some(8000), Some(32_000));
+        house.settings.prefer = Prefer::Resident;
+        assert_eq!(house.decides(&either), decision, "{first:?}, {second:?}");
+    }
+}
+
+#[test]
+fn of_two_starts_that_nobody_waits_for_the_one_that_began_first_goes() {
+    let starts = |seconds| ResidentState::Starting { wanted: false, since: ago(seconds) };
+    let holds = vec![held("young", &[("v", 16_000)], starts(1)), held("old", &[("v", 16_000)], starts(100))];
+    let mut house = House::new(vec![device("v", "Tesla V100", 32_000, 32_000)], holds);
+    let one = demand(vec![variant("a", &[("v100", 16_000)])]);
+    assert_eq!(house.decides(&one), "evict old for 0 on v");
+    house.held.reverse();
+    assert_eq!(house.decides(&one), "evict old for 0 on v");
+}

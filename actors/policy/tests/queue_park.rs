@@ -2,12 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+#[path = "queue_park/going.rs"]
+mod going;
+
 use llm_manager_policy::devices::{Device, DeviceSnapshot, Requirement};
 use llm_manager_policy::lifecycle::Moment;
 use llm_manager_policy::placement::{
     DemandPriority, HoldTime, Need, ParkedMemory, PlacementSettings, ResidentState, UserClasses, Variant,
 };
-use llm_manager_policy::queue::{Doze, Effect, Event, ObservedModel, State, View, explain, may_park, step};
+use llm_manager_policy::queue::{
+    Doze, Effect, Event, MadeRoom, ObservedModel, Stage, State, View, explain, may_park, step,
+};
 use llm_manager_policy::spec::Class;
 use std::sync::Arc;
 use std::time::Duration;
@@ -296,6 +301,8 @@ fn the_cheapest_ends_whichever_came_first() {
     desk.snapshot.devices[1].used_mib = Some(11_000);
     desk.now += seconds(1);
     assert_eq!(desk.step(Event::SnapshotTaken), ["end cheap"]);
+    let asked = desk.state.holds.iter().filter(|hold| matches!(hold.stage, Stage::Asked { .. }));
+    assert_eq!(asked.map(|hold| &*hold.model).collect::<Vec<_>>(), ["cheap"]);
 }
 
 #[test]
@@ -424,10 +431,15 @@ fn an_explanation_says_who_sleeps() {
     desk.sleeper("a", 15_000, 8000, 20);
     desk.demand("b", 15_000);
     desk.ready("b", Some(8000));
-    let view =
-        View { now: desk.now, snapshot: &desk.snapshot, models: &desk.models, settings: &desk.settings };
-    let why = explain(&desk.state, &view, &"a".into(), &Arc::from([]), None).to_string();
-    assert!(why.starts_with("a: only fits without b (which is parked)"), "{why}");
+    // Each model has lives of its own.
+    for epoch in [1, 7] {
+        desk.state.holds.iter_mut().filter(|hold| &*hold.model == "b").for_each(|hold| hold.epoch = epoch);
+        desk.models.iter_mut().filter(|one| &*one.model == "b").for_each(|one| one.epoch = epoch);
+        let view =
+            View { now: desk.now, snapshot: &desk.snapshot, models: &desk.models, settings: &desk.settings };
+        let why = explain(&desk.state, &view, &"a".into(), &Arc::from([]), None).to_string();
+        assert!(why.starts_with("a: only fits without b (which is parked)"), "{epoch}: {why}");
+    }
 }
 
 #[test]
@@ -484,4 +496,95 @@ fn one_that_need_not_go_after_all_has_not_been_asked_to_sleep() {
     assert_eq!(desk.state.holds[0].doze, Doze::Asked);
     desk.step(Event::Returned { model: "b".into(), epoch: 1, ran: false });
     assert_eq!(desk.state.holds[0].doze, Doze::Awake);
+}
+
+#[test]
+fn a_grant_says_when_those_that_sleep_for_it_did() {
+    let mut desk = Desk::new(64_000);
+    assert_eq!(desk.demand("a", 15_000), ["grant a"]);
+    desk.ready("a", Some(8000));
+    assert_eq!(desk.demand("b", 15_000), ["park a"]);
+    desk.parking("a", 8000);
+    desk.asleep("a", 8000, 20);
+    let victims_gone = desk.now;
+    desk.now += seconds(1);
+    desk.snapshot.taken_at = Some(desk.now);
+    let Desk { state, now, snapshot, models, settings } = &desk;
+    let step = step(state, Event::Timer, &View { now: *now, snapshot, models, settings });
+    let told = step.effects.iter().find_map(|effect| match effect {
+        Effect::Grant { made_room, .. } => *made_room,
+        _ => None,
+    });
+    assert_eq!(told, Some(MadeRoom { victims_gone, memory_free: *now }));
+}
+
+#[test]
+fn a_sleeper_gives_back_what_it_really_used_but_for_what_it_keeps() {
+    let mut desk = Desk::new(64_000);
+    assert_eq!(desk.demand("a", 15_000), ["grant a"]);
+    desk.ready("a", Some(8000));
+    desk.models[0].actual = vec![("card".into(), 12_000)];
+    desk.step(Event::Changed);
+    assert_eq!(desk.parking("a", 8000), ["let a park: true"]);
+    assert_eq!(desk.asleep("a", 8000, 20), [""; 0]);
+    assert_eq!(desk.demand("b", 12_001), [""; 0], "500 asleep, and 11500 that are yet to show");
+    desk.step(Event::Returned { model: "b".into(), epoch: 1, ran: false });
+    assert_eq!(desk.demand("b", 12_000), ["grant b"]);
+}
+
+/// The card had 2000 MiB in use before it came, and 500 of its own stay: so much and a quarter of the 14500 that come back.
+#[test]
+fn the_memory_of_a_sleeper_is_back_when_the_card_is_as_before_but_for_what_it_keeps() {
+    let mut desk = Desk::new(64_000);
+    desk.snapshot.devices[0].used_mib = Some(2000);
+    assert_eq!(desk.demand("a", 15_000), ["grant a"]);
+    desk.ready("a", Some(8000));
+    desk.snapshot.devices[0].used_mib = Some(9000);
+    desk.step(Event::SnapshotTaken);
+    desk.parking("a", 8000);
+    desk.asleep("a", 8000, 20);
+    let ghosts =
+        |desk: &Desk| desk.state.holds.iter().filter(|hold| matches!(hold.stage, Stage::Gone { .. })).count();
+    for (used, left) in [(6126, 1), (6125, 0)] {
+        desk.now += Duration::from_millis(500);
+        desk.snapshot.devices[0].used_mib = Some(used);
+        desk.step(Event::SnapshotTaken);
+        assert_eq!(ghosts(&desk), left, "{used}");
+    }
+}
+
+/// What others used when it came is not taken for its own later, neither on the card nor in RAM.
+#[test]
+fn a_sleeper_remembers_what_others_used_where_it_sleeps() {
+    let mut desk = Desk::new(64_000);
+    (desk.snapshot.devices[0].used_mib, desk.snapshot.devices[1].used_mib) = (Some(2000), Some(3000));
+    desk.sleeper("a", 15_000, 8000, 20);
+    let hold = desk.state.holds.iter().find(|hold| &*hold.model == "a").unwrap();
+    let others = hold.parts.iter().map(|part| (&*part.device, part.unexplained_before));
+    assert_eq!(others.collect::<Vec<_>>(), [("card", Some(2000)), ("cpu", Some(3000))]);
+}
+
+#[test]
+fn nobody_ends_for_one_that_is_as_dear() {
+    let mut desk = Desk::new(5000);
+    desk.sleeper("other", 15_000, 4000, 20);
+    assert_eq!(desk.demand("a", 15_000), ["grant a"]);
+    desk.ready("a", Some(4000));
+    // Awake it loses 20 s of loading less 1 s of waking, as the one does that has just fallen asleep.
+    let other = desk.models.iter_mut().find(|one| &*one.model == "other").unwrap();
+    other.standing = ResidentState::Parked { since: desk.now, wanted: false, idle_since: desk.now };
+    assert_eq!(desk.parking("a", 4000), ["let a park: false"]);
+}
+
+#[test]
+fn one_that_wakes_is_counted_once_by_those_behind_it() {
+    let mut desk = Desk::new(64_000);
+    desk.sleeper("a", 15_000, 8000, 20);
+    assert_eq!(desk.demand("c", 15_000), ["grant c"]);
+    desk.shows("c", ResidentState::Ready { since: desk.now, busy: true, idle_since: desk.now }, None, 20);
+    assert_eq!(desk.step(wake(DemandPriority::default())), [""; 0]);
+    assert_eq!(desk.demand("d", 9000), [""; 0], "behind a");
+    desk.models.retain(|one| &*one.model != "c");
+    let gone = Event::Returned { model: "c".into(), epoch: 1, ran: false };
+    assert_eq!(desk.step(gone), ["wake a", "grant d"], "15000 and 9000 are all of the card");
 }

@@ -6,6 +6,8 @@
 mod classes_of_requests;
 #[path = "queue_table/desk.rs"]
 mod desk;
+#[path = "queue_table/rounds.rs"]
+mod rounds;
 #[path = "queue_table/sharing.rs"]
 mod sharing;
 

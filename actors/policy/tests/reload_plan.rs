@@ -7,7 +7,7 @@ use llm_manager_policy::reload::{Change, ReloadPlan, in_force, model_change, pla
 use llm_manager_policy::replicas::Replicas;
 use llm_manager_policy::spec::{
     Class, HoldTime, Launch, ListedNames, LogsSpec, ModeSpec, ModelSpec, Place, ProgramSpec, Routes, Spec,
-    TlsSpec, VariantSpec,
+    TlsSpec, TracesSpec, VariantSpec,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -365,7 +365,14 @@ fn how_a_backend_is_asked_stopped_and_sent_to_sleep_counts_from_the_next_start_o
 #[test]
 fn each_key_that_wants_a_restart_stays_as_it_was() {
     let old = spec(vec![]);
-    let edits: [fn(&mut ProgramSpec); 4] = [
+    let edits: [fn(&mut ProgramSpec); 8] = [
+        |program| program.host = "0.0.0.0".to_owned(),
+        |program| program.port = 8081,
+        |program| program.database = "other.db".to_owned(),
+        |program| {
+            let url = "http://localhost:4318/v1/traces".to_owned();
+            program.traces = Some(TracesSpec { url, headers: Vec::new(), percent: 100 });
+        },
         |program| program.shared = true,
         |program| program.disable_gpu_monitoring = true,
         |program| program.client_write_timeout = Duration::from_secs(1),

@@ -34,6 +34,16 @@ fn each_endpoint_takes_its_own_methods() {
 }
 
 #[test]
+fn what_a_user_has_added_is_not_built_in() {
+    let mut modes = built_in();
+    modes.truncate(1);
+    modes[0].endpoints.push("/v1/own".to_owned());
+    let all = Endpoints::new(&modes);
+    let is_built_in = |path: &str| all.find(path).unwrap().endpoint.built_in;
+    assert!(is_built_in("/v1/chat/completions") && !is_built_in("/v1/own"));
+}
+
+#[test]
 fn a_version_is_said_once() {
     for (path, tidied) in [
         ("//v1//v1/models/", "/v1/models"),

@@ -98,6 +98,10 @@ impl Rooms {
                     let comes = if dozes { share.given_up() } else { share.mib };
                     *going += comes;
                     *idling += comes;
+                    // What it keeps asleep comes back, too, once it ends: nobody is refused for that.
+                    let kept =
+                        Candidate { mib: share.mib - comes, ..candidate(held.map_or(1, full_cost_of)) };
+                    blocked.add(share.device, kept);
                 }
                 None => {
                     *idling += share.mib;

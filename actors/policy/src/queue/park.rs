@@ -161,10 +161,8 @@ impl Round<'_> {
         hold.load = waiting.load.unwrap_or_else(|| guessed_reload(waiting.mib));
         hold.rivals = waiting.rivals;
         hold.credit = credit;
-        let tenure = Some(hold.tenure());
         self.effects.push(Effect::GrantWake { model: model.clone(), epoch });
-        let standing = ResidentState::Starting { wanted: true, since: now };
-        Some(Resident { standing, tenure, ..Resident::new(model, awake) })
+        Some(Resident::new(model, awake))
     }
 
     /// Lets those sleep for whom there is room, and makes some where that is worth it.

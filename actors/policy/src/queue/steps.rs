@@ -452,7 +452,6 @@ impl Round<'_> {
             rivals: waiting.rivals,
             credit: pace::credit(&self.state.accounts, devices, now),
         };
-        let tenure = Some(hold.tenure());
         self.state.holds.push(hold);
         let made_room = waiting.victims_gone.map(|gone| MadeRoom { victims_gone: gone, memory_free: now });
         self.effects.push(Effect::Grant {
@@ -463,8 +462,7 @@ impl Round<'_> {
             explanation,
             made_room,
         });
-        let standing = ResidentState::Starting { wanted: true, since: now };
-        Resident { standing, tenure, ..Resident::new(model, parts) }
+        Resident::new(model, parts)
     }
 
     fn deny(&mut self, waiting: &Waiting, demand: &Demand, held: &[Resident], denial: Denial) {

@@ -383,6 +383,7 @@ fn a_model_may_have_its_own_probe_or_only_headers() {
     };
     variant.probe = Some(own(&[]));
     assert!(probes(&mode, &variant).iter().all(|probe| probe.headers == key));
+    assert_eq!(paths(&probes(&mode, &variant)), ["/models /health", "/chat/completions"]);
     variant.probe = Some(own(&["/ready"]));
     assert_eq!(probes(&mode, &variant), [own(&["/ready"])]);
 }

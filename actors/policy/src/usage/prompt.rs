@@ -324,6 +324,16 @@ mod tests {
         assert_eq!((all(r#"{"prompt":"abcd"}"#, 10), all(r#"{"prompt":["","a"]}"#, 10)), (10, 10));
     }
 
+    #[test]
+    fn names_and_lists_that_are_no_prompt() {
+        assert_eq!(bytes(r#"{"content":"\"ab\"","user":"somebody"}"#), 4, "a quote may be escaped");
+        assert_eq!(bytes(r#"{"tools":[{"parameters":{"text":"abc","description":"de"}}]}"#), 2);
+        let hex = "a1b2".repeat(1000);
+        assert_eq!(bytes(&format!(r#"{{"input":"{hex}"}}"#)), 4000, "a long number is no file");
+        assert_eq!(read(br#"{"stop":[1,2,3],"x":[4]}"#).ids, 0);
+        assert_eq!(read(br#"{"prompt":{"a":"x","b":"y"}}"#).prompts, 1, "an object is one");
+    }
+
     proptest! {
         #[test]
         fn never_more_than_the_body(body: Vec<u8>) {

@@ -89,7 +89,7 @@ impl Usage {
     pub fn of_prompts(mut self, prompt: &Prompt) -> Self {
         if prompt.prompts > 1 && self.all_inputs.is_some() {
             self.input = self.all_inputs;
-        } else if prompt.prompts > 1 && self.of_first {
+        } else if self.of_first {
             self.input = self.input.map(|first| prompt.all_of(first));
         }
         self

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod corners;
 mod counts;
 mod hiding;
 mod outcomes;

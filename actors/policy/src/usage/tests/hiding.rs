@@ -262,9 +262,56 @@ fn an_unfinished_usage_event_comes_out_at_the_end() {
 
 #[test]
 fn a_huge_event_is_not_held() {
-    let input = format!("data: {{\"x\":\"{}\",\"choices\":[],\"usage\":{{}}}}\n\n", "y".repeat(MAX_EVENT));
+    let input =
+        format!("data: {{\"x\":\"{}\",\"choices\":[],\"usage\":{{}}}}\n\n", "y".repeat(2 * MAX_EVENT));
     assert_eq!(filtered(&input), input);
     assert_eq!(run(input.as_bytes().chunks(1000)), input.as_bytes());
+}
+
+/// A list of choices, whatever is in it, and a usage that is no object are left to those who wrote them.
+#[test]
+fn odd_choices_and_odd_usage_are_shown() {
+    for odd in [
+        r#"{"choices":["x"],"usage":{"prompt_tokens":9}}"#,
+        r#"{"choices":[],"usage":[1]}"#,
+        r#"{"choices":[],"usage":"x"}"#,
+    ] {
+        assert_eq!(filtered(&event(odd)), event(odd));
+    }
+}
+
+#[test]
+fn of_a_chunk_that_is_the_usage_event_nothing_is_left() {
+    let mut meter = Meter::new(Framing::Sse, Dialect::OpenAi).hiding(true);
+    assert_eq!(meter.push(event(USAGE).as_bytes()), StreamOutput::Parts(Vec::new()));
+}
+
+#[test]
+fn an_event_that_has_failed_or_ends_a_choice_is_not_held() {
+    for half in [
+        r#"data: {"type":"error","x":"#,
+        r#"data: {"choices":[{"index":0,"finish_reason":"stop","#,
+        r#"data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"},{"index":1,"#,
+    ] {
+        let mut meter = Meter::new(Framing::Sse, Dialect::OpenAi).hiding(true);
+        assert_eq!(meter.push(half.as_bytes()), StreamOutput::All, "{half}");
+    }
+}
+
+/// As long as what may be held, it is hidden; one byte more, and it goes as it came.
+#[test]
+fn the_longest_usage_event_is_hidden() {
+    let of = |length: usize| {
+        let text = |id: &str| event(&format!(r#"{{"id":"{id}","choices":[],"usage":{{"total_tokens":1}}}}"#));
+        text(&"y".repeat(length - text("").len()))
+    };
+    let (longest, longer) = (of(MAX_EVENT), of(MAX_EVENT + 1));
+    assert_eq!((filtered(&longest).len(), filtered(&longer).len()), (0, MAX_EVENT + 1));
+    // All but the last byte have come: that much is held.
+    let cut = |input: &str, at: usize| run([&input.as_bytes()[..at], &input.as_bytes()[at..]]).len();
+    assert_eq!((cut(&longest, MAX_EVENT - 1), cut(&longer, MAX_EVENT)), (0, MAX_EVENT + 1));
+    let thirds = longest.as_bytes().chunks(MAX_EVENT / 3);
+    assert_eq!(run(thirds), b"");
 }
 
 #[derive(Clone, Debug)]

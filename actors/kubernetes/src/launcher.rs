@@ -22,6 +22,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, watch};
 
 use crate::api::{Cluster, LIMIT, Line};
 use crate::asked::fingerprint;
+use crate::facts::facts;
 use crate::pod::{Owner, PodView, Things};
 use crate::records::{self, PLACE, Record};
 use crate::template::{self, MANAGED, Merged, STATE};
@@ -292,11 +293,14 @@ impl KubernetesLauncher {
         Ok((self.own(&opened, record, folder, Some(things), grace, held).await?, false))
     }
 
-    /// Whether a Pod is worth taking over. If nobody says so, it is.
+    /// Whether a Pod is worth taking over: there, and not about to go before it has begun. If nobody says so, it is.
     async fn is_there(&self, opened: &Opened, record: &Record) -> bool {
         let cluster = opened.line.cluster(record.context.clone(), record.namespace.clone()).await;
         match cluster {
-            Ok(cluster) => cluster.has_pod(&record.name).await.unwrap_or(true),
+            Ok(cluster) => cluster.pod(&record.name).await.map_or(true, |pod| {
+                let facts = pod.map(|pod| facts(&pod, &record.container));
+                facts.is_some_and(|facts| !(facts.is_going && facts.never_began()))
+            }),
             Err(_) => true,
         }
     }
@@ -443,7 +447,7 @@ impl Attended for Attendant {
             PodView::Making(None) => Means::Waits(MAKING.to_owned()),
             PodView::Making(Some(why)) => Means::Waits(format!("Pod {pod} isn't made yet: {why}")),
             PodView::Waits { wait, hopeless: true } => {
-                Means::Hopeless(format!("Pod {pod} would wait for ever: {} ({})", wait.sentence, wait.reason))
+                Means::Hopeless(wait.for_ever(pod))
             }
             PodView::Waits { wait, .. } if wait.reason.is_empty() => {
                 Means::Waits(format!("Pod {pod} waits: {}", wait.sentence))

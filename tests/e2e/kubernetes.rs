@@ -172,10 +172,8 @@ fn nobody_waits_for_the_removal_of_one_that_never_began() {
 #[test]
 fn the_next_manager_takes_none_over_that_goes_before_it_has_begun() {
     let Some(cluster) = Cluster::find() else { return };
-    let mut manager = start(
-        &cluster,
-        &Config::with(Model::chat("half").variant(on(&stuck(&cluster, UNREACHABLE), ""))),
-    );
+    let mut manager =
+        start(&cluster, &Config::with(Model::chat("half").variant(on(&stuck(&cluster, UNREACHABLE), ""))));
     manager.post("/api/models/half/start?wait=false").send();
     wait_until("it can't be pulled", LONG, || waits_for(&manager, "half").contains("can't be pulled"));
     let first = pods(&cluster, "half");
@@ -283,18 +281,35 @@ fn its_server_fails_and_its_last_lines_are_told() {
 #[test]
 fn the_manager_is_killed_and_the_next_takes_its_pod_over() {
     let Some(cluster) = Cluster::find() else { return };
-    let model = Model::chat("ada").start_timeout(90).variant(on(&plain(&cluster), ""));
+    // A line more once the file is there.
+    let script = format!(
+        "(until [ -e {{dir}}/say ]; do sleep 0.1; done; echo mark: between; sleep 3600) & exec {} --host {{host}} --port {{port}} \
+         --name ada --marker {{dir}} --start-file {{dir}}/starts-ada",
+        env!("CARGO_BIN_EXE_fake-model-server")
+    );
+    let later = on(&plain(&cluster), "").command(&["sh", "-c", &script]);
+    let model = Model::chat("ada").start_timeout(90).variant(later);
     let mut manager = start(&cluster, &Config::with(model));
     manager.chat("ada").send().ok();
     let before = pods(&cluster, "ada");
+    manager.print_and_note("kubernetes", "ada", "mark: before");
     manager.kill();
     assert_eq!(pods(&cluster, "ada"), before, "it goes on");
+    manager.touch("say");
+    wait_until("it prints while nobody reads", LONG, || {
+        cluster.kubectl(&format!("-n llm logs {}", before[0])).contains("mark: between")
+    });
     manager.launch();
     wait_state(&manager, "ada", "ready");
-    manager.chat("ada").send().ok();
+    manager.chat("ada").fake("log=mark: after").send().ok();
     assert_eq!(pods(&cluster, "ada"), before);
     assert_eq!(manager.starts("ada").len(), 1, "nothing was started twice");
-    wait_until("its output is read again", LONG, || !manager.model_log("ada").is_empty());
+    let all = ["mark: before", "mark: between", "mark: after"];
+    wait_until("all is kept", LONG, || manager.kept_lines("ada").len() >= all.len());
+    assert_eq!(manager.kept_lines("ada"), all, "its log goes on without a hole, and nothing is in it twice");
+    wait_until("what was before is shown again", LONG, || {
+        manager.model_log("ada").iter().any(|line| line == all[0])
+    });
     manager.stop();
     wait_none(&cluster, "ada");
 }

@@ -123,6 +123,35 @@ impl Manager {
         before
     }
 
+    /// How far the output of the only job of this place has been read, as it is noted for the next manager.
+    pub(crate) fn noted(&self, place: &str) -> String {
+        let folders = std::fs::read_dir(self.path(&format!("data/{place}"))).unwrap();
+        let notes =
+            folders.filter_map(|entry| std::fs::read_to_string(entry.unwrap().path().join("read")).ok());
+        notes.collect::<Vec<_>>().join(" ")
+    }
+
+    /// Has the server of the only job of this place print something, and waits until the manager has noted that it was read.
+    pub(crate) fn print_and_note(&self, place: &str, model: &str, text: &str) {
+        let limit = Duration::from_secs(60);
+        wait_until("its beginning is noted", limit, || {
+            !matches!(&*self.noted(place), "" | "0" | "1970-01-01T00:00:00Z")
+        });
+        let before = self.noted(place);
+        self.chat(model).fake(&format!("log={text}")).send().ok();
+        wait_until(
+            "it is noted",
+            limit,
+            || !matches!(self.noted(place), noted if noted == before || noted.is_empty()),
+        );
+    }
+
+    /// The lines that begin with `mark: `, in the files of all runs of a model.
+    pub(crate) fn kept_lines(&self, model: &str) -> Vec<String> {
+        let path = format!("/api/models/{model}/logs?since=2020-01-01T00:00:00Z&grep=^mark:");
+        lines(&self.api(&path))
+    }
+
     /// A variable more, or another value, from the next launch on.
     pub(crate) fn set_env(&mut self, name: &str, value: &str) {
         self.env.retain(|(other, _)| other != name);

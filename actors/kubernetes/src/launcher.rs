@@ -16,7 +16,8 @@ use llm_manager_process::far::{
     self, Attended, Fence, Files, Fingerprint, Folder, Likeness, Means, Wish, aside,
 };
 use llm_manager_process::{
-    Endpoint, ExitReport, FarOutput, LaunchError, LaunchOrder, Launcher, OutputSink, Run, Standing, Tail,
+    Again, Endpoint, ExitReport, FarOutput, LaunchError, LaunchOrder, Launcher, OutputSink, Run, Standing,
+    Tail,
 };
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, watch};
 
@@ -89,6 +90,7 @@ struct Owned {
     pod: Pod,
     key: String,
     pieces: mpsc::Receiver<Vec<u8>>,
+    again: Again,
 }
 
 impl Opened {
@@ -225,7 +227,7 @@ impl KubernetesLauncher {
         let (ends, of_ends) = watch::channel(None);
         let (wish, of_wish) = watch::channel(Wish::Run);
         let (output, pieces) = mpsc::channel(PIECES);
-        let released = Rc::new(Notify::new());
+        let (released, again) = (Rc::new(Notify::new()), Again::default());
         let pod = Pod {
             record: record.clone(),
             view: of_view,
@@ -247,9 +249,10 @@ impl KubernetesLauncher {
             wish: of_wish,
             released,
             output: Some(output),
+            again: again.clone(),
         };
         tokio::task::spawn_local(owner.run(held));
-        Ok(Owned { pod, key, pieces })
+        Ok(Owned { pod, key, pieces, again })
     }
 
     /// A Pod for this order: that of an earlier manager, if it was launched in the same way, or a new one.
@@ -376,8 +379,8 @@ impl KubernetesLauncher {
         let cannot = |why: String| LaunchError::NoWay { place: shown.clone(), why };
         let Place::Kubernetes(ask) = &order.place else { return Err(cannot("it is no cluster".to_owned())) };
         let (owned, adopted) = self.pod(&order, ask).await.map_err(cannot)?;
-        let Owned { pod, key, pieces } = owned;
-        let output = FarOutput::new(&order, &self.0.output);
+        let Owned { pod, key, pieces, again } = owned;
+        let output = FarOutput::new(&order, &self.0.output, again);
         let standing = watch::Sender::new(Standing::Queued(MAKING.into()));
         let report = watch::Sender::new(None);
         let pod = Rc::new(pod);
@@ -446,9 +449,7 @@ impl Attended for Attendant {
         match view {
             PodView::Making(None) => Means::Waits(MAKING.to_owned()),
             PodView::Making(Some(why)) => Means::Waits(format!("Pod {pod} isn't made yet: {why}")),
-            PodView::Waits { wait, hopeless: true } => {
-                Means::Hopeless(wait.for_ever(pod))
-            }
+            PodView::Waits { wait, hopeless: true } => Means::Hopeless(wait.for_ever(pod)),
             PodView::Waits { wait, .. } if wait.reason.is_empty() => {
                 Means::Waits(format!("Pod {pod} waits: {}", wait.sentence))
             }

@@ -18,10 +18,11 @@ use tokio::task::JoinHandle;
 
 use crate::api::{CallError, Cluster};
 use crate::facts::facts;
-use crate::follow::follow;
+use crate::follow::Follower;
 use crate::records::Record;
 use crate::watcher::{Registration, Seen, Watcher};
-use llm_manager_process::far::{Folder, Wish, aside};
+use llm_manager_process::Again;
+use llm_manager_process::far::{Folder, Mark, Wish, aside};
 
 /// Between two orders that weren't obeyed.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -94,6 +95,8 @@ pub(crate) struct Owner {
     pub released: Rc<Notify>,
     /// Takes what its server prints.
     pub output: Option<mpsc::Sender<Vec<u8>>>,
+    /// How much of that was kept before.
+    pub again: Again,
 }
 
 /// What is remembered of a Pod between two looks.
@@ -324,15 +327,17 @@ impl Owner {
         let has_begun = server.is_some_and(|server| !matches!(server.state, ContainerState::Waiting(_)));
         let Some(output) = self.output.clone().filter(|_| has_begun && round.log.is_none()) else { return };
         let (over, of_over) = watch::channel(false);
-        let reading = follow(
-            self.cluster.pods(),
-            self.record.name.clone(),
-            self.record.container.clone(),
+        let follower = Follower {
+            pods: self.cluster.pods(),
+            name: self.record.name.clone(),
+            container: self.record.container.clone(),
             adopted,
-            of_over,
-            output,
-        );
-        round.log = Some(Log { over, reading: self.cluster.handle.spawn(reading) });
+            mark: Mark::of(&self.folder),
+            again: self.again.clone(),
+            over: of_over,
+            pieces: output,
+        };
+        round.log = Some(Log { over, reading: self.cluster.handle.spawn(follower.run()) });
     }
 
     /// Carries out what is wanted; again, while it isn't done.

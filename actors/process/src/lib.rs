@@ -55,7 +55,7 @@ pub use leftovers::{Reaped, reap_leftovers};
 pub use lines::decode;
 pub use local::LocalLauncher;
 pub use orphans::adopt_orphans;
-pub use output::FarOutput;
+pub use output::{Again, FarOutput};
 #[cfg(unix)]
 pub use platform::FILE_TOO_LARGE;
 pub use platform::{

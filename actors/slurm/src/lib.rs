@@ -24,7 +24,6 @@ mod tools;
 mod turns;
 mod wrapper;
 
-pub use follow::follow;
 pub use job::{Job, JobView, Place};
 pub use launcher::SlurmLauncher;
 pub use llm_manager_policy::cluster::Ask;

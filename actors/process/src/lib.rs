@@ -275,6 +275,11 @@ pub trait OutputSink {
     fn keep(&self, _order: &LaunchOrder) -> Option<Rc<dyn Keeper>> {
         None
     }
+
+    /// Whether what the manager before this one has kept is at hand here, so that it needn't be kept again.
+    fn has_what_was_kept(&self) -> bool {
+        true
+    }
 }
 
 /// Keeps the output of one run, as it was printed. Dropping it ends the run's log.

@@ -212,7 +212,9 @@ impl FarOutput {
     /// For the run of this order. Whoever reads what it prints says what of it is there `again`.
     pub fn new(order: &LaunchOrder, sink: &Rc<dyn OutputSink>, again: Again) -> Self {
         let over = watch::Sender::new(false);
-        let keeps_new = |keeper| -> Rc<dyn Keeper> { Rc::new(KeepsNew { keeper, again }) };
+        let keeps_new = |keeper| -> Rc<dyn Keeper> {
+            if sink.has_what_was_kept() { Rc::new(KeepsNew { keeper, again }) } else { keeper }
+        };
         let outlet = Outlet {
             model: Arc::from(order.model.as_str()),
             keeper: sink.keep(order).map(keeps_new),

@@ -181,6 +181,8 @@ pub struct HubSink {
     pub hub: ActorRef<LogHub>,
     /// Keeps all of it, if anything does.
     pub files: Option<LogFiles>,
+    /// Of several managers, each has files of its own.
+    pub has_own_files: bool,
     /// Hides secrets.
     pub mask: Arc<Mask>,
 }
@@ -203,6 +205,10 @@ impl OutputSink for HubSink {
     fn keep(&self, order: &LaunchOrder) -> Option<Rc<dyn Keeper>> {
         let log = self.files.as_ref()?.open(order.run, &order.model, &order.variant);
         Some(Rc::new(log))
+    }
+
+    fn has_what_was_kept(&self) -> bool {
+        !self.has_own_files
     }
 
     fn take(&self, model: &Arc<str>, pipe: Pipe, lines: Vec<String>) -> LocalBoxFuture<'static, ()> {

@@ -71,7 +71,8 @@ pub(super) fn sink(spec: &Spec, hub: &ActorRef<LogHub>, mask: &Arc<Mask>) -> Hub
         };
         started.map_err(lost).ok()
     });
-    HubSink { hub: hub.clone(), files, mask: Arc::clone(mask) }
+    let has_own_files = spec.program.shared && spec.logs.folder.is_none();
+    HubSink { hub: hub.clone(), files, has_own_files, mask: Arc::clone(mask) }
 }
 
 /// Waits for the last requests to be written.

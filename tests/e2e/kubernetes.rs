@@ -1,9 +1,10 @@
 //! Variants that are Pods of a real Kubernetes: API server, scheduler, kubelet. Skipped with a word where `tests/kubernetes.sh` hasn't
 //! started one. They run one after the other, in one cluster, each with names of its own.
 
+mod manifests;
 mod several;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -124,6 +125,70 @@ fn what_can_not_run_is_told_in_a_sentence() {
     wait_none(&cluster, "pull");
 }
 
+/// A Pod that can't begin, and whose node takes its time to remove it (a real kubelet needs no word for that).
+fn stuck(cluster: &Cluster, image: &str) -> String {
+    cluster.template(|pod| {
+        server(pod)["image"] = json!(image);
+        server(pod)["imagePullPolicy"] = json!(if image.starts_with("127") { "Always" } else { "Never" });
+        pod["metadata"]["annotations"] = json!({"stand-in/removal": "45"});
+    })
+}
+
+const UNREACHABLE: &str = "127.0.0.1:1/none:1";
+
+#[test]
+fn nobody_waits_for_the_removal_of_one_that_never_began() {
+    let Some(cluster) = Cluster::find() else { return };
+    let never = || on(&stuck(&cluster, "llm-manager.test/other:1"), "");
+    let config = Config::with(Model::chat("nb1").variant(never()))
+        .model(Model::chat("nb2").variant(never()).variant(Variant::new("Here")))
+        .model(Model::chat("nb3").variant(on(&stuck(&cluster, UNREACHABLE), "")));
+    let manager = start(&cluster, &config);
+    let soon = |what: &str, began: Instant| {
+        assert!(began.elapsed() < Duration::from_secs(25), "{what}: {:?}", began.elapsed());
+    };
+    let asked = Instant::now();
+    let refused = manager.chat("nb1").send();
+    soon("refused", asked);
+    assert!(refused.status == 503 && refused.text().contains("imagePullPolicy: Never"), "{}", refused.text());
+    let asked = Instant::now();
+    manager.chat("nb2").send().ok();
+    soon("the next variant", asked);
+    assert_eq!(manager.model("nb2")["variant"], "Here");
+    manager.post("/api/models/nb3/start?wait=false").send();
+    wait_until("it can't be pulled", LONG, || waits_for(&manager, "nb3").contains("can't be pulled"));
+    let asked = Instant::now();
+    manager.act("/api/models/nb3/stop");
+    wait_state(&manager, "nb3", "stopped");
+    soon("stopped", asked);
+    // Nothing is forgotten all the same: Kubernetes counts their places until the node has said that they are gone.
+    let going = cluster.kubectl("-n llm get pods -o jsonpath={.items[*].metadata.deletionTimestamp}");
+    assert!(cluster.has_kubelet() || going.split_whitespace().count() == 3, "{going}");
+    ["nb1", "nb2", "nb3"].iter().for_each(|model| wait_none(&cluster, model));
+    let secrets = cluster.kubectl("-n llm get secrets -o name");
+    assert!(!secrets.contains("-nb"), "{secrets}");
+}
+
+#[test]
+fn the_next_manager_takes_none_over_that_goes_before_it_has_begun() {
+    let Some(cluster) = Cluster::find() else { return };
+    let mut manager =
+        start(&cluster, &Config::with(Model::chat("half").variant(on(&stuck(&cluster, UNREACHABLE), ""))));
+    manager.post("/api/models/half/start?wait=false").send();
+    wait_until("it can't be pulled", LONG, || waits_for(&manager, "half").contains("can't be pulled"));
+    let first = pods(&cluster, "half");
+    manager.kill();
+    cluster.kubectl(&format!("-n llm delete {} --wait=false", first[0]));
+    manager.launch();
+    manager.post("/api/models/half/start?wait=false").send();
+    let asked = Instant::now();
+    wait_until("there is another", LONG, || pods(&cluster, "half").iter().any(|pod| !first.contains(pod)));
+    assert!(cluster.has_kubelet() || pods(&cluster, "half").len() == 2, "the first one goes on going");
+    assert!(asked.elapsed() < Duration::from_secs(4), "none was waited for: {:?}", asked.elapsed());
+    manager.stop();
+    wait_none(&cluster, "half");
+}
+
 #[test]
 fn a_full_cluster_is_a_queue_and_says_why() {
     let Some(cluster) = Cluster::find() else { return };
@@ -216,18 +281,35 @@ fn its_server_fails_and_its_last_lines_are_told() {
 #[test]
 fn the_manager_is_killed_and_the_next_takes_its_pod_over() {
     let Some(cluster) = Cluster::find() else { return };
-    let model = Model::chat("ada").start_timeout(90).variant(on(&plain(&cluster), ""));
+    // A line more once the file is there.
+    let script = format!(
+        "(until [ -e {{dir}}/say ]; do sleep 0.1; done; echo mark: between; sleep 3600) & exec {} --host {{host}} --port {{port}} \
+         --name ada --marker {{dir}} --start-file {{dir}}/starts-ada",
+        env!("CARGO_BIN_EXE_fake-model-server")
+    );
+    let later = on(&plain(&cluster), "").command(&["sh", "-c", &script]);
+    let model = Model::chat("ada").start_timeout(90).variant(later);
     let mut manager = start(&cluster, &Config::with(model));
     manager.chat("ada").send().ok();
     let before = pods(&cluster, "ada");
+    manager.print_and_note("kubernetes", "ada", "mark: before");
     manager.kill();
     assert_eq!(pods(&cluster, "ada"), before, "it goes on");
+    manager.touch("say");
+    wait_until("it prints while nobody reads", LONG, || {
+        cluster.kubectl(&format!("-n llm logs {}", before[0])).contains("mark: between")
+    });
     manager.launch();
     wait_state(&manager, "ada", "ready");
-    manager.chat("ada").send().ok();
+    manager.chat("ada").fake("log=mark: after").send().ok();
     assert_eq!(pods(&cluster, "ada"), before);
     assert_eq!(manager.starts("ada").len(), 1, "nothing was started twice");
-    wait_until("its output is read again", LONG, || !manager.model_log("ada").is_empty());
+    let all = ["mark: before", "mark: between", "mark: after"];
+    wait_until("all is kept", LONG, || manager.kept_lines("ada").len() >= all.len());
+    assert_eq!(manager.kept_lines("ada"), all, "its log goes on without a hole, and nothing is in it twice");
+    wait_until("what was before is shown again", LONG, || {
+        manager.model_log("ada").iter().any(|line| line == all[0])
+    });
     manager.stop();
     wait_none(&cluster, "ada");
 }

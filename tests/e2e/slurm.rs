@@ -148,6 +148,40 @@ fn the_manager_is_killed_and_the_next_takes_its_job_over() {
     assert_eq!(jobs(&cluster), [] as [String; 0]);
 }
 
+/// The fake server, and a line once the file is there.
+const PRINTS_LATER: &str =
+    "(until [ -e {dir}/say ]; do sleep 0.1; done; echo mark: between; sleep 3600) & exec";
+
+#[test]
+fn the_log_of_a_job_goes_on_where_the_manager_was_killed() {
+    let Some(cluster) = Cluster::start() else { return };
+    let script = format!(
+        "{PRINTS_LATER} {} --host {{host}} --port {{port}} --name m --marker {{dir}}",
+        env!("CARGO_BIN_EXE_fake-model-server")
+    );
+    let job = Variant::new("Cluster").line("on: {slurm: {mem: \"100\"}}").command(&["sh", "-c", &script]);
+    let mut manager = start(&cluster, &Config::with(Model::chat("m").variant(job)));
+    manager.chat("m").send().ok();
+    manager.print_and_note("slurm", "m", "mark: before");
+    manager.kill();
+    manager.touch("say");
+    wait_until("it prints while nobody reads", PATIENCE, || {
+        let text = std::fs::read_dir(manager.path("data/slurm")).unwrap();
+        let mut logs = text.map(|entry| std::fs::read_to_string(entry.unwrap().path().join("output.log")));
+        logs.any(|text| text.is_ok_and(|text| text.contains("between")))
+    });
+    manager.launch();
+    manager.wait_state("m", "ready");
+    manager.chat("m").fake("log=mark: after").send().ok();
+    let all = ["mark: before", "mark: between", "mark: after"];
+    wait_until("all is kept", PATIENCE, || manager.kept_lines("m").len() >= all.len());
+    assert_eq!(manager.kept_lines("m"), all, "no hole, and nothing twice");
+    let shown = manager.model_log("m");
+    assert!(shown.iter().any(|line| line == all[0]), "what was before is shown all the same: {shown:?}");
+    manager.stop();
+    assert_eq!(jobs(&cluster), [] as [String; 0]);
+}
+
 #[test]
 fn an_upgrade_takes_a_job_over_and_a_changed_variant_does_not() {
     let Some(cluster) = Cluster::start() else { return };

@@ -100,15 +100,18 @@ fn the_next_manager_reads_on() {
     let scratch = scratch(&cluster);
     let config = Config::with(Model::chat("m").variant(apart(&scratch, "gres: \"gpu:v100:1\"")));
     let mut manager = start(&cluster, &config);
-    manager.chat("m").fake("log=before").send().ok();
-    wait_until("it is read", PATIENCE, || has(&manager, "before"));
+    manager.chat("m").send().ok();
+    manager.print_and_note("slurm", "m", "mark: before");
     let before = jobs(&cluster);
     manager.kill();
     manager.launch();
     manager.wait_state("m", "ready");
-    manager.chat("m").fake("log=after").send().ok();
+    manager.chat("m").fake("log=mark: after").send().ok();
     wait_until("it is read on", PATIENCE, || has(&manager, "before") && has(&manager, "after"));
     assert_eq!(jobs(&cluster), before);
+    let kept = ["mark: before", "mark: after"];
+    wait_until("it is kept", PATIENCE, || manager.kept_lines("m").len() >= kept.len());
+    assert_eq!(manager.kept_lines("m"), kept, "no hole, and nothing twice");
     wait_until("the reader of the manager that is gone has ended", PATIENCE, || steps(&cluster).len() == 1);
     // A reader that is lost is another matter than the job.
     let step = steps(&cluster)[0].split(' ').next().unwrap().to_owned();

@@ -2,7 +2,8 @@
 """stand_in.py KUBECONFIG CERT KEY PORT: stands for a kubelet (and, with --scheduler, for the scheduler) beside a real API server.
 
 It runs the server's container of each Pod as a process of this machine, with an address of 127.77.0.0/16 as the Pod's, sets its
-status as a kubelet does, and serves its log. No image, no cgroup, no network: what these do is not tried with it.
+status as a kubelet does, and serves its log. No image, no cgroup, no network: what these do is not tried with it. A Pod that could not
+begin is removed so many seconds after its deletion as its annotation stand-in/removal says, for a kubelet takes its time as well.
 """
 import collections
 import datetime
@@ -71,6 +72,7 @@ class Running:
         self.reported = None
         self.told = None
         self.process = None
+        self.removal = float(pod["metadata"].get("annotations", {}).get("stand-in/removal", "0"))
         self.problem = self.image_problem()
         if not self.problem:
             self.start(pod)
@@ -128,7 +130,10 @@ class Running:
 
     def end(self, grace):
         """Tells it to end; answers whether nothing is left."""
-        if self.process is None or self.process.poll() is not None:
+        if self.process is None:
+            self.told = self.told or time.monotonic()
+            return time.monotonic() >= self.told + self.removal
+        if self.process.poll() is not None:
             return True
         deadline = time.monotonic() + grace
         if self.told is None:

@@ -80,6 +80,22 @@ impl Cluster {
             .to_owned()
     }
 
+    /// The folder of credentials that a Pod with this service account of the namespace has, and its variables.
+    pub(crate) fn credentials_of_pod(&self, account: &str, folder: &Path) -> [(&'static str, String); 2] {
+        let asks = r#"{"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}"#;
+        std::fs::create_dir_all(folder).unwrap();
+        let request = folder.join("request");
+        std::fs::write(&request, asks).unwrap();
+        let path = format!("/api/v1/namespaces/llm/serviceaccounts/{account}/token");
+        let told = self.kubectl(&format!("create --raw {path} -f {}", request.display()));
+        let told: serde_json::Value = serde_json::from_str(&told).unwrap_or_else(|_| panic!("{told}"));
+        std::fs::write(folder.join("token"), told["status"]["token"].as_str().unwrap()).unwrap();
+        std::fs::write(folder.join("namespace"), "llm").unwrap();
+        std::fs::copy(self.folder.join("certs/apiserver.crt"), folder.join("ca.crt")).unwrap();
+        let port = std::fs::read_to_string(self.folder.join("port")).unwrap().trim().to_owned();
+        [("KUBERNETES_SERVICE_HOST", "127.0.0.1".to_owned()), ("KUBERNETES_SERVICE_PORT", port)]
+    }
+
     /// Stops or starts the API server.
     pub(crate) fn api(&self, what: &str) {
         let script = root().join("tests/kubernetes/cluster.sh");

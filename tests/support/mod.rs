@@ -69,6 +69,8 @@ pub(crate) struct Manager {
     child: Option<Child>,
     env: Vec<(String, String)>,
     key: Option<String>,
+    /// Words before the program's own.
+    before: Vec<String>,
 }
 
 impl Manager {
@@ -97,7 +99,7 @@ impl Manager {
         std::fs::write(dir.path().join("config.yaml"), config.text(port, dir.path())).unwrap();
         let env = env.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let file = "config".to_owned();
-        Self { dir: Arc::new(dir), file, port, child: None, env, key: config.first_key() }
+        Self { dir: Arc::new(dir), file, port, child: None, env, key: config.first_key(), before: vec![] }
     }
 
     /// Another manager in the same folder, with a configuration, a port and a log of its own; it isn't started.
@@ -105,7 +107,7 @@ impl Manager {
         let port = free_port();
         std::fs::write(self.path(&format!("{file}.yaml")), config.text(port, self.dir.path())).unwrap();
         let (dir, env) = (Arc::clone(&self.dir), self.env.clone());
-        Self { dir, file: file.to_owned(), port, child: None, env, key: config.first_key() }
+        Self { dir, file: file.to_owned(), port, child: None, env, key: config.first_key(), before: vec![] }
     }
 
     /// What the only job of this place was launched by, as it is kept for the next manager; `launch`: replaces it.
@@ -121,6 +123,40 @@ impl Manager {
             std::fs::write(path, record.to_string()).unwrap();
         }
         before
+    }
+
+    /// Runs the program through another, from the next launch on.
+    pub(crate) fn run_through(&mut self, words: &[&str]) {
+        self.before = words.iter().map(|word| (*word).to_owned()).collect();
+    }
+
+    /// How far the output of the only job of this place has been read, as it is noted for the next manager.
+    pub(crate) fn noted(&self, place: &str) -> String {
+        let folders = std::fs::read_dir(self.path(&format!("data/{place}"))).unwrap();
+        let notes =
+            folders.filter_map(|entry| std::fs::read_to_string(entry.unwrap().path().join("read")).ok());
+        notes.collect::<Vec<_>>().join(" ")
+    }
+
+    /// Has the server of the only job of this place print something, and waits until the manager has noted that it was read.
+    pub(crate) fn print_and_note(&self, place: &str, model: &str, text: &str) {
+        let limit = Duration::from_secs(60);
+        wait_until("its beginning is noted", limit, || {
+            !matches!(&*self.noted(place), "" | "0" | "1970-01-01T00:00:00Z")
+        });
+        let before = self.noted(place);
+        self.chat(model).fake(&format!("log={text}")).send().ok();
+        wait_until(
+            "it is noted",
+            limit,
+            || !matches!(self.noted(place), noted if noted == before || noted.is_empty()),
+        );
+    }
+
+    /// The lines that begin with `mark: `, in the files of all runs of a model.
+    pub(crate) fn kept_lines(&self, model: &str) -> Vec<String> {
+        let path = format!("/api/models/{model}/logs?since=2020-01-01T00:00:00Z&grep=^mark:");
+        lines(&self.api(&path))
     }
 
     /// A variable more, or another value, from the next launch on.
@@ -171,8 +207,10 @@ impl Manager {
     }
 
     fn command_for(&self, config: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_llm-manager"));
-        command.arg("--config").arg(self.path(config)).current_dir(self.dir.path());
+        let words = self.before.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_llm-manager")]);
+        let words: Vec<&str> = words.collect();
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).arg("--config").arg(self.path(config)).current_dir(self.dir.path());
         command.env("LLM_MANAGER_TEST_DIR", self.dir.path()).env_remove("RUST_LOG");
         command.envs(self.env.iter().map(|(key, value)| (key, value)));
         command

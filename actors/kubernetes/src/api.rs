@@ -266,10 +266,10 @@ impl Cluster {
         self.change(async move { client.request::<serde::de::IgnoredAny>(request).await }).await.map(drop)
     }
 
-    /// Whether a Pod of this name is there.
-    pub(crate) async fn has_pod(&self, name: &str) -> Result<bool, CallError> {
+    /// The Pod of this name, if it is there.
+    pub(crate) async fn pod(&self, name: &str) -> Result<Option<Pod>, CallError> {
         let (pods, name) = (self.pods(), name.to_owned());
-        self.call(async move { pods.get_opt(&name).await }).await.map(|pod| pod.is_some())
+        self.call(async move { pods.get_opt(&name).await }).await
     }
 
     /// The Pods with these labels.

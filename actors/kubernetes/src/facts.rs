@@ -55,7 +55,9 @@ fn container(status: &ContainerStatus, role: ContainerRole) -> Container {
         ),
     };
     let before = status.last_state.as_ref().and_then(|last| last.terminated.as_ref()).map(end);
-    Container { name: status.name.clone(), role, state: shown, before }
+    let is_made =
+        status.started == Some(true) || status.container_id.as_ref().is_some_and(|id| !id.is_empty());
+    Container { name: status.name.clone(), role, state: shown, before, is_made }
 }
 
 #[cfg(test)]

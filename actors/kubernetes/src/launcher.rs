@@ -16,13 +16,14 @@ use llm_manager_process::far::{
     self, Attended, Fence, Files, Fingerprint, Folder, Likeness, Means, Wish, aside,
 };
 use llm_manager_process::{
-    BackendAddress, ExitReport, FarOutput, LaunchError, LaunchOrder, Launcher, OutputSink, PlacementState,
-    Run, Tail,
+    AlreadyKept, BackendAddress, ExitReport, FarOutput, LaunchError, LaunchOrder, Launcher, OutputSink,
+    PlacementState, Run, Tail,
 };
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, watch};
 
 use crate::api::{Cluster, LIMIT, Line};
 use crate::asked::fingerprint;
+use crate::facts::facts;
 use crate::pod::{Owner, PodView, Things};
 use crate::records::{self, PLACE, Record};
 use crate::template::{self, MANAGED, Merged, STATE};
@@ -89,6 +90,7 @@ struct Owned {
     pod: Pod,
     key: String,
     pieces: mpsc::Receiver<Vec<u8>>,
+    again: AlreadyKept,
 }
 
 impl Opened {
@@ -225,7 +227,7 @@ impl KubernetesLauncher {
         let (ends, of_ends) = watch::channel(None);
         let (wish, of_wish) = watch::channel(Wish::Run);
         let (output, pieces) = mpsc::channel(PIECES);
-        let released = Rc::new(Notify::new());
+        let (released, again) = (Rc::new(Notify::new()), AlreadyKept::default());
         let pod = Pod {
             record: record.clone(),
             view: of_view,
@@ -247,9 +249,10 @@ impl KubernetesLauncher {
             wish: of_wish,
             released,
             output: Some(output),
+            again: again.clone(),
         };
         tokio::task::spawn_local(owner.run(held));
-        Ok(Owned { pod, key, pieces })
+        Ok(Owned { pod, key, pieces, again })
     }
 
     /// A Pod for this order: that of an earlier manager, if it was launched in the same way, or a new one.
@@ -293,11 +296,14 @@ impl KubernetesLauncher {
         Ok((self.own(&opened, record, folder, Some(things), grace, held).await?, false))
     }
 
-    /// Whether a Pod is worth taking over. If nobody says so, it is.
+    /// Whether a Pod is worth taking over: there, and not about to go before it has begun. If nobody says so, it is.
     async fn is_there(&self, opened: &Opened, record: &Record) -> bool {
         let cluster = opened.line.cluster(record.context.clone(), record.namespace.clone()).await;
         match cluster {
-            Ok(cluster) => cluster.has_pod(&record.name).await.unwrap_or(true),
+            Ok(cluster) => cluster.pod(&record.name).await.map_or(true, |pod| {
+                let facts = pod.map(|pod| facts(&pod, &record.container));
+                facts.is_some_and(|facts| !(facts.is_going && facts.never_began()))
+            }),
             Err(_) => true,
         }
     }
@@ -373,8 +379,8 @@ impl KubernetesLauncher {
         let cannot = |why: String| LaunchError::NoWay { place: shown.clone(), why };
         let Place::Kubernetes(ask) = &order.place else { return Err(cannot("it is no cluster".to_owned())) };
         let (owned, adopted) = self.pod(&order, ask).await.map_err(cannot)?;
-        let Owned { pod, key, pieces } = owned;
-        let output = FarOutput::new(&order, &self.0.output);
+        let Owned { pod, key, pieces, again } = owned;
+        let output = FarOutput::new(&order, &self.0.output, again);
         let standing = watch::Sender::new(PlacementState::Queued(MAKING.into()));
         let report = watch::Sender::new(None);
         let pod = Rc::new(pod);
@@ -443,9 +449,7 @@ impl Attended for Attendant {
         match view {
             PodView::Making(None) => Means::Waits(MAKING.to_owned()),
             PodView::Making(Some(why)) => Means::Waits(format!("Pod {pod} isn't made yet: {why}")),
-            PodView::Waits { wait, hopeless: true } => {
-                Means::Hopeless(format!("Pod {pod} would wait for ever: {} ({})", wait.sentence, wait.reason))
-            }
+            PodView::Waits { wait, hopeless: true } => Means::Hopeless(wait.for_ever(pod)),
             PodView::Waits { wait, .. } if wait.reason.is_empty() => {
                 Means::Waits(format!("Pod {pod} waits: {}", wait.sentence))
             }

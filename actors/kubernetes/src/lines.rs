@@ -11,8 +11,12 @@ const LONGEST: usize = 40;
 pub(crate) struct Lines {
     /// The newest time of a line that was handed on.
     last: Option<Timestamp>,
+    /// The same of a line that was handed on to its end.
+    whole: Option<Timestamp>,
     /// Lines up to here were handed on before the log was cut.
     seen: Option<Timestamp>,
+    /// Only lines up to here are handed on.
+    until: Option<Timestamp>,
     at: At,
 }
 
@@ -29,10 +33,25 @@ enum At {
 }
 
 impl Lines {
+    /// Only what an earlier reader has read up to this time is handed on ...
+    pub(crate) fn until(time: Timestamp) -> Self {
+        Self { until: Some(time), ..Self::default() }
+    }
+
+    /// ... or only what comes after it.
+    pub(crate) fn after(time: Timestamp) -> Self {
+        Self { last: Some(time), ..Self::default() }
+    }
+
     /// The log is opened once more: what it repeats is left out.
     pub(crate) fn reopened(&mut self) {
         self.seen = self.last;
         self.at = At::Start;
+    }
+
+    /// Up to when whole lines were handed on.
+    pub(crate) fn whole(&self) -> Option<Timestamp> {
+        self.whole
     }
 
     /// From when on the log is wanted, if it isn't wanted from its beginning.
@@ -48,7 +67,7 @@ impl Lines {
                 At::Line => {
                     new.push(*byte);
                     if *byte == b'\n' {
-                        self.at = At::Start;
+                        (self.at, self.whole) = (At::Start, self.last);
                     }
                 }
                 At::Again => {
@@ -83,14 +102,14 @@ impl Lines {
             self.at = if is_over { At::Start } else { At::Line };
             return;
         };
-        if self.seen.is_some_and(|seen| time <= seen) {
+        if self.seen.is_some_and(|seen| time <= seen) || self.until.is_some_and(|until| time > until) {
             self.at = if is_over { At::Start } else { At::Again };
             return;
         }
         self.last = Some(self.last.map_or(time, |last| last.max(time)));
         if is_over {
             new.push(b'\n');
-            self.at = At::Start;
+            (self.at, self.whole) = (At::Start, self.last);
         } else {
             self.at = At::Line;
         }
@@ -116,6 +135,23 @@ mod tests {
             b"unable to retrieve container logs\n"
         );
         assert_eq!(lines.since().unwrap().to_string(), "2026-11-29T10:00:01.5Z");
+    }
+
+    #[test]
+    fn what_an_earlier_reader_has_read_is_told_from_what_is_new() {
+        let time = "2026-11-29T10:00:00.000000002Z".parse().unwrap();
+        let mut lines = Lines::until(time);
+        assert_eq!(lines.feed(LOG.as_bytes()), b"one\n\n");
+        let mut lines = Lines::after(time);
+        assert_eq!(lines.since(), Some(time));
+        lines.reopened();
+        assert_eq!(lines.feed(LOG.as_bytes()), b"two three\n");
+        let whole = lines.whole();
+        assert_eq!(whole, Some("2026-11-29T10:00:01Z".parse().unwrap()));
+        assert_eq!(lines.feed(b"2026-11-29T10:00:02Z half a"), b"half a");
+        assert_eq!(lines.whole(), whole, "half a line isn't kept");
+        assert_eq!(lines.feed(b" line\n"), b" line\n");
+        assert!(lines.whole() > whole);
     }
 
     proptest! {

@@ -2,7 +2,10 @@
 //!
 //! Whatever the API server does meanwhile: a Pod is made under a name of its own, so that asking for it once more makes no second
 //! one; an order to end it is given again until it is obeyed; only Kubernetes' word that it is over is an end, but for a Pod
-//! whose node doesn't answer any more.
+//! whose node doesn't answer any more, and for one of which nothing has begun. A node may take a minute to remove such a one, for which it
+//! holds nothing: whoever waits is told at once, and the removal goes on behind that. It has a grace period all the same: without any,
+//! Kubernetes would forget a Pod that its node begins at that very moment; as it is, its place is taken until the node says that it is gone.
+//! The Secret goes with it, without which no container of it can begin, and the record stays until the API server has heard of the deletion.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,10 +20,11 @@ use tokio::task::JoinHandle;
 
 use crate::api::{CallError, Cluster};
 use crate::facts::facts;
-use crate::follow::follow;
+use crate::follow::Follower;
 use crate::records::Record;
 use crate::watcher::{Registration, Seen, Watcher};
-use llm_manager_process::far::{Folder, Wish, aside};
+use llm_manager_process::AlreadyKept;
+use llm_manager_process::far::{Folder, Mark, Wish, aside};
 
 /// Between two orders that weren't obeyed.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -93,6 +97,8 @@ pub(crate) struct Owner {
     pub released: Rc<Notify>,
     /// Takes what its server prints.
     pub output: Option<mpsc::Sender<Vec<u8>>>,
+    /// How much of that was kept before.
+    pub again: AlreadyKept,
 }
 
 /// What is remembered of a Pod between two looks.
@@ -276,6 +282,9 @@ impl Owner {
         }
         if round.facts.is_going {
             let going = *round.going.get_or_insert_with(Instant::now);
+            if round.facts.is_over_unbegun(going.elapsed()) {
+                return Some((round.facts.end(asked, true), true));
+            }
             if going.elapsed() > LOST + Duration::from_secs(self.grace.into()) {
                 let node = round.facts.node.clone().unwrap_or_default();
                 let sentence = format!(
@@ -295,6 +304,10 @@ impl Owner {
                 let hopeless = wait
                     .patience
                     .is_some_and(|patience| since.elapsed() >= Duration::from_secs(patience.into()));
+                if hopeless && round.told.is_none() && round.facts.never_began() {
+                    let sentence = wait.for_ever(&self.record.name);
+                    return Some((JobEnd { fate: JobFate::Refused, sentence }, true));
+                }
                 self.show(PodView::Waits { wait, hopeless });
             }
             PodStage::Over => {}
@@ -316,15 +329,17 @@ impl Owner {
         let has_begun = server.is_some_and(|server| !matches!(server.state, ContainerState::Waiting(_)));
         let Some(output) = self.output.clone().filter(|_| has_begun && round.log.is_none()) else { return };
         let (over, of_over) = watch::channel(false);
-        let reading = follow(
-            self.cluster.pods(),
-            self.record.name.clone(),
-            self.record.container.clone(),
+        let follower = Follower {
+            pods: self.cluster.pods(),
+            name: self.record.name.clone(),
+            container: self.record.container.clone(),
             adopted,
-            of_over,
-            output,
-        );
-        round.log = Some(Log { over, reading: self.cluster.handle.spawn(reading) });
+            mark: Mark::of(&self.folder),
+            again: self.again.clone(),
+            over: of_over,
+            pieces: output,
+        };
+        round.log = Some(Log { over, reading: self.cluster.handle.spawn(follower.run()) });
     }
 
     /// Carries out what is wanted; again, while it isn't done.

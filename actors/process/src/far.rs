@@ -4,12 +4,14 @@ mod attend;
 mod fence;
 mod files;
 mod fingerprint;
+mod mark;
 mod wish;
 
 pub use attend::{Attended, Means, attend};
 pub use fence::Fence;
 pub use files::{Files, Folder, PREFIX, aside, random};
 pub use fingerprint::{Fingerprint, Likeness};
+pub use mark::Mark;
 pub use wish::Wish;
 
 use super::{ExitReport, PlacementState};

@@ -54,7 +54,7 @@ pub use leftovers::{Reaped, reap_leftovers};
 pub use line_splitter::decode;
 pub use local::LocalLauncher;
 pub use orphans::adopt_orphans;
-pub use output::FarOutput;
+pub use output::{AlreadyKept, FarOutput};
 pub use piped_program::{PipedProgram, feed};
 #[cfg(unix)]
 pub use platform::FILE_TOO_LARGE;
@@ -274,6 +274,11 @@ pub trait OutputSink {
     /// Where the output of a run is kept for later, if it is.
     fn keep(&self, _order: &LaunchOrder) -> Option<Rc<dyn Keeper>> {
         None
+    }
+
+    /// Whether what the manager before this one has kept is at hand here, so that it needn't be kept again.
+    fn has_what_was_kept(&self) -> bool {
+        true
     }
 }
 

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -172,13 +173,51 @@ pub struct FarOutput {
     over: watch::Sender<bool>,
 }
 
+/// So many bytes of what comes next an earlier manager has kept for later: they are shown, and not kept again.
+#[derive(Clone, Debug, Default)]
+pub struct AlreadyKept(Arc<AtomicU64>);
+
+impl AlreadyKept {
+    /// So many more, told before they are handed on.
+    pub fn add(&self, bytes: u64) {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// The part of a piece that isn't kept yet.
+    fn new_of<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        let again = self.0.load(Ordering::Relaxed).min(bytes.len() as u64);
+        self.0.fetch_sub(again, Ordering::Relaxed);
+        usize::try_from(again).ok().and_then(|again| bytes.get(again..)).unwrap_or_default()
+    }
+}
+
+/// Keeps what isn't kept yet.
+struct KeepsNew {
+    keeper: Rc<dyn Keeper>,
+    again: AlreadyKept,
+}
+
+impl Keeper for KeepsNew {
+    fn keep(&self, pipe: Pipe, bytes: Arc<[u8]>) {
+        let new = self.again.new_of(&bytes);
+        if new.len() == bytes.len() {
+            self.keeper.keep(pipe, bytes);
+        } else if !new.is_empty() {
+            self.keeper.keep(pipe, Arc::from(new));
+        }
+    }
+}
+
 impl FarOutput {
-    /// For the run of this order.
-    pub fn new(order: &LaunchOrder, sink: &Rc<dyn OutputSink>) -> Self {
+    /// For the run of this order. Whoever reads what it prints says what of it is there `again`.
+    pub fn new(order: &LaunchOrder, sink: &Rc<dyn OutputSink>, again: AlreadyKept) -> Self {
         let over = watch::Sender::new(false);
+        let keeps_new = |keeper| -> Rc<dyn Keeper> {
+            if sink.has_what_was_kept() { Rc::new(KeepsNew { keeper, again }) } else { keeper }
+        };
         let outlet = RunOutput {
             model: Arc::from(order.model.as_str()),
-            keeper: sink.keep(order),
+            keeper: sink.keep(order).map(keeps_new),
             sink: Rc::clone(sink),
             tail: Rc::new(TailWriter::new()),
             tree_gone: over.subscribe(),

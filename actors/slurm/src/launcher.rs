@@ -13,8 +13,8 @@ use llm_manager_policy::cluster::SlurmRequest;
 use llm_manager_policy::spec::Place as SpecPlace;
 use llm_manager_process::far::{self, Attended, Fence, Likeness, Means, Wish};
 use llm_manager_process::{
-    BackendAddress, ExitReport, FarOutput, LaunchError, LaunchOrder, Launcher, OutputSink, PlacementState,
-    Run, Tail,
+    AlreadyKept, BackendAddress, ExitReport, FarOutput, LaunchError, LaunchOrder, Launcher, OutputSink,
+    PlacementState, Run, Tail,
 };
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
@@ -175,7 +175,8 @@ impl SlurmLauncher {
         let (job, adopted) = self.job(&order, ask).await.map_err(|error| cannot(error.to_string()))?;
         let slurm = self.slurm().await.map_err(|error| cannot(error.to_string()))?;
         let over = watch::Sender::new(false);
-        let output = FarOutput::new(&order, &self.0.output);
+        let again = AlreadyKept::default();
+        let output = FarOutput::new(&order, &self.0.output, again.clone());
         let standing = watch::Sender::new(PlacementState::Queued(SUBMITTING.into()));
         let report = watch::Sender::new(None);
         let job = Rc::new(job);
@@ -189,7 +190,7 @@ impl SlurmLauncher {
         let (name, view) = (job.name().to_owned(), job.view());
         let (sink, of_model) = (Rc::clone(&self.0.output), Arc::<str>::from(order.model.as_str()));
         let wanted: IsFollowed = Rc::new(move || sink.is_wanted(&of_model));
-        let pieces = slurm.output(&job, adopted, over.subscribe(), wanted);
+        let pieces = slurm.output(&job, adopted, again, over.subscribe(), wanted);
         let of = Rc::downgrade(&job);
         let attendant =
             Attendant { model: order.model.clone(), job: Weak::clone(&of), key: job.key().to_owned(), over };

@@ -24,7 +24,6 @@ mod step_turns;
 mod tools;
 mod wrapper;
 
-pub use follow::follow;
 pub use job::{Job, JobAddress, JobView};
 pub use launcher::SlurmLauncher;
 pub use llm_manager_policy::cluster::SlurmRequest;

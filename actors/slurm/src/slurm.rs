@@ -9,7 +9,7 @@ use llm_manager_policy::spec::Launch;
 use tokio::sync::{mpsc, watch};
 
 use crate::commands;
-use crate::follow::follow;
+use crate::follow::{Past, follow};
 use crate::job::{Doubts, Job, JobOwner, JobView};
 use crate::parse;
 use crate::poller::Poller;
@@ -18,7 +18,8 @@ use crate::step::{IsFollowed, OutputReader};
 use crate::step_turns::StepTurns;
 use crate::tools::{ToolError, Tools};
 use crate::wrapper::{self, JobScript, SentScript};
-use llm_manager_process::far::{Fence, Files, Folder, PREFIX, Wish, aside, random};
+use llm_manager_process::AlreadyKept;
+use llm_manager_process::far::{Fence, Files, Folder, Mark, PREFIX, Wish, aside, random};
 
 /// What to run, and how.
 #[derive(Clone, Debug)]
@@ -215,16 +216,18 @@ impl Slurm {
         job
     }
 
-    /// What a job prints; the channel ends when all is read after `over` has become true. Of a job that was `adopted` the older part is left out.
-    /// Of those whose output can't be read yet, the ones that are `wanted` come first.
+    /// What a job prints; the channel ends when all is read after `over` has become true. Of a job that was `adopted` most of what the earlier
+    /// manager has read is left out, and the rest of that is said to be there `again`. Of those whose output can't be read yet, the ones that are `wanted` come first.
     pub fn output(
         &self,
         job: &Job,
         adopted: bool,
+        again: AlreadyKept,
         over: watch::Receiver<bool>,
         wanted: IsFollowed,
     ) -> mpsc::Receiver<Vec<u8>> {
-        let Some(nook) = job.nook.clone() else { return follow(job.output(), adopted, over) };
+        let past = Past { mark: Mark::of(&self.files.folder(&job.name)), adopted, again };
+        let Some(nook) = job.nook.clone() else { return follow(job.output(), past, over) };
         let reader = OutputReader {
             tools: self.tools.clone(),
             turns: Rc::clone(&self.turns),
@@ -234,7 +237,7 @@ impl Slurm {
             id: job.id.clone(),
             view: job.view(),
             doubts: Rc::clone(&job.doubts),
-            adopted,
+            past,
             over,
         };
         reader.follow()

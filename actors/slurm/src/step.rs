@@ -10,7 +10,7 @@ use tokio::process::Child;
 use tokio::sync::{mpsc, watch};
 
 use crate::commands;
-use crate::follow::{PIECES, TAIL};
+use crate::follow::{PIECES, Past, Reach, TAIL, begin, last_line};
 use crate::job::{Doubts, JobView};
 use crate::parse;
 use crate::step_turns::StepTurns;
@@ -40,8 +40,7 @@ pub(crate) struct OutputReader {
     pub id: watch::Receiver<Option<u64>>,
     pub view: watch::Receiver<JobView>,
     pub doubts: Rc<Doubts>,
-    /// An earlier manager has read a part.
-    pub adopted: bool,
+    pub past: Past,
     pub over: watch::Receiver<bool>,
 }
 
@@ -55,7 +54,8 @@ impl OutputReader {
 
     async fn run(mut self, sender: mpsc::Sender<Vec<u8>>) {
         let Some(id) = self.running().await else { return };
-        let mut steps = Steps { first: !self.adopted, ..Steps::default() };
+        let (earlier, reach) = self.past.open().await;
+        let mut steps = Steps { first: !self.past.adopted, ..Steps::default() };
         let mut position = None;
         let mut ended = Instant::now();
         loop {
@@ -63,7 +63,7 @@ impl OutputReader {
                 return;
             }
             let before = position;
-            let end = self.read(id, &mut position, &sender).await;
+            let end = self.read(id, earlier, &mut position, &reach, &sender).await;
             ended = Instant::now();
             if sender.is_closed() {
                 return;
@@ -132,19 +132,22 @@ impl OutputReader {
     async fn read(
         &mut self,
         id: u64,
+        earlier: Option<u64>,
         position: &mut Option<u64>,
+        reach: &Reach,
         sender: &mpsc::Sender<Vec<u8>>,
     ) -> Option<String> {
-        let from = position.map_or_else(
-            || if self.adopted { format!("-{TAIL}") } else { "0".to_owned() },
-            |position| position.to_string(),
-        );
+        let from = match (*position, earlier) {
+            (Some(position), _) => position.to_string(),
+            (None, Some(earlier)) => begin(earlier).to_string(),
+            (None, None) => format!("-{TAIL}"),
+        };
         let mut child = match self.tools.start(&commands::read(id, &self.nook, &from)) {
             Ok(child) => child,
             Err(error) => return Some(error.to_string()),
         };
         let said = child.stderr.take().map(|errors| listen(errors, id, Rc::clone(&self.doubts)));
-        if let Some(why) = self.hand_on(&mut child, position, sender).await {
+        if let Some(why) = self.hand_on(&mut child, earlier, position, reach, sender).await {
             return Some(why);
         }
         if let Ok(Ok(status)) = tokio::time::timeout(REST, child.wait()).await
@@ -166,7 +169,9 @@ impl OutputReader {
     async fn hand_on(
         &mut self,
         child: &mut Child,
+        earlier: Option<u64>,
         position: &mut Option<u64>,
+        reach: &Reach,
         sender: &mpsc::Sender<Vec<u8>>,
     ) -> Option<String> {
         let mut lines = BufReader::with_capacity(PIECE, child.stdout.take()?);
@@ -178,7 +183,12 @@ impl OutputReader {
                     "srun said nothing within {seconds} s; can the node reach this machine?"
                 ));
             }
-            Ok(read) => *position = Some(read.ok().and_then(|_| first.trim().parse().ok())?),
+            Ok(read) => {
+                let from = read.ok().and_then(|_| first.trim().parse().ok())?;
+                if position.replace(from).is_none() {
+                    self.past.begins_at(from, earlier);
+                }
+            }
         }
         let (mut over, view) = (self.over.clone(), self.view.clone());
         let late = async move {
@@ -201,9 +211,11 @@ impl OutputReader {
                 return None;
             }
             bytes.truncate(count);
+            let line = position.and_then(|position| last_line(position, &bytes));
             if sender.send(bytes).await.is_err() {
                 return None;
             }
+            reach.advance(line);
             *position = position.map(|position| position + count as u64);
         }
     }

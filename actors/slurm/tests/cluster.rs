@@ -11,11 +11,13 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::LocalBoxFuture;
 use llm_manager_policy::cluster::JobFate;
 use llm_manager_policy::spec::Launch;
-use llm_manager_slurm::{Job, JobOrder, JobView, Slurm, SlurmRequest, Wish, follow};
+use llm_manager_process::AlreadyKept;
+use llm_manager_slurm::{Job, JobOrder, JobView, Slurm, SlurmRequest, Wish};
 use support::{Cluster, on_a_cluster};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 /// A server that answers each connection with its environment, as a script that has no port of its own.
 const SERVER: &str = r#"import http.server, os, sys
@@ -110,13 +112,19 @@ async fn answer(host: &str, port: u16) -> String {
     .unwrap()
 }
 
+/// What a job prints from its beginning on.
+fn printed(slurm: &Slurm, job: &Job, over: &watch::Sender<bool>) -> mpsc::Receiver<Vec<u8>> {
+    let nobody = Rc::new(|| -> LocalBoxFuture<'static, bool> { Box::pin(std::future::ready(false)) });
+    slurm.output(job, false, AlreadyKept::default(), over.subscribe(), nobody)
+}
+
 #[test]
 fn a_job_serves_on_the_right_node_and_its_output_comes_back() {
     on_a_cluster(async |cluster| {
         let slurm = Slurm::open(cluster.folder(), Some(cluster.conf())).unwrap();
         let job = slurm.submit(order(cluster, python(cluster), gpu("v100:2"))).await.unwrap();
         let over = watch::Sender::new(false);
-        let mut lines = follow(job.output(), false, over.subscribe());
+        let mut lines = printed(&slurm, &job, &over);
         let (node, host, port) = placed(&job).await;
         assert_eq!((node.as_str(), host.as_str()), ("n2", "127.0.0.3"));
         let environment = answer(&host, port).await;
@@ -240,7 +248,7 @@ fn a_script_without_exec_holds_its_cards_until_its_server_is_gone() {
         let job = slurm.submit(order(cluster, launch, gpu("rtx4060:2"))).await.unwrap();
         placed(&job).await;
         let over = watch::Sender::new(false);
-        let mut lines = follow(job.output(), false, over.subscribe());
+        let mut lines = printed(&slurm, &job, &over);
         assert_eq!(lines.recv().await.unwrap(), b"up\n");
         job.wish(Wish::Terminate);
         let began = Instant::now();
@@ -272,8 +280,7 @@ fn where_nothing_is_shared_the_last_words_come_too() {
         let ask = SlurmRequest { node_folder: Some(nodes.to_str().unwrap().to_owned()), ..gpu("rtx4060:1") };
         let job = slurm.submit(order(cluster, command(&["sh", "-c", server]), ask)).await.unwrap();
         let over = watch::Sender::new(false);
-        let mut lines =
-            slurm.output(&job, false, over.subscribe(), Rc::new(|| Box::pin(std::future::ready(false))));
+        let mut lines = printed(&slurm, &job, &over);
         assert_eq!(lines.recv().await.unwrap(), b"up\n");
         placed(&job).await;
         job.wish(Wish::Terminate);

@@ -33,6 +33,21 @@ fn each_container_has_its_state() {
 }
 
 #[test]
+fn what_its_node_has_made_of_a_container_shows() {
+    let is_made = |more: Value| {
+        let mut status = json!({"name": "srv", "image": "x", "imageID": "", "ready": false, "restartCount": 0,
+            "state": {"waiting": {"reason": "ErrImagePull"}}});
+        status.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let found = facts(&pod(json!({"phase": "Pending", "containerStatuses": [status]})), "srv");
+        assert_ne!(found.never_began(), found.containers[0].is_made);
+        found.containers[0].is_made
+    };
+    // A kubelet says `started: false` and an empty identity of what it hasn't made.
+    assert!(!is_made(json!({})) && !is_made(json!({"started": false, "containerID": ""})));
+    assert!(is_made(json!({"started": true})) && is_made(json!({"containerID": "containerd://0f"})));
+}
+
+#[test]
 fn conditions_and_reasons_are_read() {
     let found = facts(
         &pod(json!({

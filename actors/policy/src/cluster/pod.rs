@@ -63,6 +63,8 @@ pub struct Container {
     pub state: ContainerState,
     /// How it ended before it was started once more.
     pub before: Option<ContainerEnd>,
+    /// Its node has made it, or says that it was started: something of it may be there.
+    pub is_made: bool,
 }
 
 /// What is known of a Pod.
@@ -170,6 +172,23 @@ impl PodFacts {
         // A node that goes down ends its Pods without deleting them; every other disruption is followed by a deletion, or by nothing.
         let by_node = self.disruption.as_ref().is_some_and(|said| said.reason == "TerminationByKubelet");
         (self.is_going || by_node).then(|| self.end(false, true).sentence)
+    }
+
+    /// Whether nothing of it runs or has run, but for init containers that have ended: neither memory nor a device is held by it, though its
+    /// node may take a minute to say that it is gone. A container that is started once more by its node may be back at any moment.
+    pub fn never_began(&self) -> bool {
+        let nothing = |container: &Container| match container.state {
+            ContainerState::Waiting(_) => !container.is_made && container.before.is_none(),
+            ContainerState::Ended(_) => container.role == Role::Init,
+            ContainerState::Running => false,
+        };
+        matches!(self.phase, PodPhase::Pending) && self.containers.iter().all(nothing)
+    }
+
+    /// Whether it is over though it is still there: it is being deleted for so long, and has never begun. A node tells within that time
+    /// of what it has started before it heard of the deletion.
+    pub fn is_over_unbegun(&self, going: Duration) -> bool {
+        self.is_going && going >= TOLD && self.never_began()
     }
 
     /// How it ended; `gone`: it isn't there any more, and these are its last facts; `asked`: we have told it to end.
@@ -298,6 +317,9 @@ impl PodFacts {
         }
     }
 }
+
+/// A node tells of a change within so long, or doesn't answer at all.
+const TOLD: Duration = Duration::from_secs(5);
 
 /// What the kubelet says of a container that used more memory than its limit.
 const OUT_OF_MEMORY: &str = "OOMKilled";

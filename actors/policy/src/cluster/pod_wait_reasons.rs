@@ -20,6 +20,13 @@ pub struct PodWait {
     pub patience: Option<u32>,
 }
 
+impl PodWait {
+    /// The same of a Pod that was waited for long enough.
+    pub fn for_ever(&self, pod: &str) -> String {
+        format!("Pod {pod} would wait for ever: {} ({})", self.sentence, self.reason)
+    }
+}
+
 /// The image may be pushed, the registry come back; nobody waits for that with a request in hand.
 const PULLING: u32 = 120;
 /// The kubelet tries again by itself; a volume or a map may be a moment late.

@@ -182,7 +182,10 @@ fn all_problems_of_a_plan_at_once() {
     ];
     assert_eq!(at(&wrong), want.map(|(key, wrong)| (key.to_owned(), wrong)));
     assert_eq!(at(&draft(Vec::new())), [("tiers".to_owned(), PlanMistake::NoTiers)]);
-    assert_eq!(at(&draft(vec![tier_draft(None, None); 65])), [("tiers".to_owned(), PlanMistake::TooManyTiers)]);
+    assert_eq!(
+        at(&draft(vec![tier_draft(None, None); 65])),
+        [("tiers".to_owned(), PlanMistake::TooManyTiers)]
+    );
     let most = at(&draft(vec![tier_draft(None, None); MAX_TIERS]));
     assert!(most.iter().all(|(_, wrong)| *wrong != PlanMistake::TooManyTiers), "{most:?}");
     let nothing = at(&PlanDraft::default());

@@ -2,7 +2,7 @@
 
 use super::desk::*;
 use llm_manager_policy::devices::{Device, Requirement};
-use llm_manager_policy::placement::{Need, DemandPriority, Variant};
+use llm_manager_policy::placement::{DemandPriority, Need, Variant};
 use llm_manager_policy::queue::*;
 use llm_manager_policy::spec::Class;
 use std::time::Duration;

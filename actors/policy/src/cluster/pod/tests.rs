@@ -10,7 +10,7 @@ fn container(role: ContainerRole, state: ContainerState) -> Container {
         ContainerRole::Server => "server",
         ContainerRole::Beside => "proxy",
     };
-    Container { name: name.to_owned(), role, state, before: None }
+    Container { name: name.to_owned(), role, state, before: None, is_made: false }
 }
 
 fn ended(reason: &str, exit: i32) -> ContainerState {
@@ -233,4 +233,40 @@ fn a_pod_with_a_limit_ends_so_long_after_its_node_began() {
     let left = [900, 1000, 1599, 1600, 9999].map(|now| limited.ends_in(now).unwrap().as_secs());
     assert_eq!(left, [700, 600, 1, 0, 0]);
     assert_eq!(PodFacts::default().ends_in(1000), None);
+}
+
+#[test]
+fn one_of_which_nothing_has_begun_holds_nothing() {
+    let unbegun = |containers| pod(PodPhase::Pending, containers).never_began();
+    let pulls = || container(Role::Server, waiting("ImagePullBackOff"));
+    let with = |other: Container| unbegun(vec![other, pulls()]);
+    assert!(unbegun(vec![pulls()]) && unbegun(Vec::new()));
+    assert!(with(container(Role::Init, ended("Completed", 0))), "what has ended holds nothing");
+    assert!(with(container(Role::Beside, waiting("ContainerCreating"))));
+    for other in [
+        container(Role::Init, ContainerState::Running),
+        container(Role::Beside, ContainerState::Running),
+        container(Role::Beside, ended("Error", 1)),
+        Container { is_made: true, ..container(Role::Beside, waiting("CreateContainerError")) },
+        // One that its node starts again and again.
+        Container {
+            before: Some(ContainerEnd { said: said("Error", ""), exit: 1 }),
+            ..container(Role::Init, waiting("CrashLoopBackOff"))
+        },
+    ] {
+        assert!(!with(other.clone()), "{other:?}");
+    }
+    for phase in [PodPhase::Running, PodPhase::Unknown, PodPhase::Failed] {
+        assert!(!pod(phase, vec![pulls()]).never_began(), "{phase:?}");
+    }
+}
+
+#[test]
+fn one_that_goes_before_it_has_begun_is_over_once_its_node_would_have_said_otherwise() {
+    let waits = pod(PodPhase::Pending, server(waiting("ContainerCreating")));
+    let going = PodFacts { is_going: true, ..waits.clone() };
+    let begun = PodFacts { is_going: true, ..pod(PodPhase::Running, server(ContainerState::Running)) };
+    let after = |facts: &PodFacts, seconds| facts.is_over_unbegun(Duration::from_secs(seconds));
+    assert!(!after(&waits, 3600) && !after(&begun, 3600));
+    assert!(!after(&going, 4) && after(&going, 5));
 }

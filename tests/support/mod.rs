@@ -126,6 +126,7 @@ impl Manager {
     }
 
     /// Runs the program through another, from the next launch on.
+    #[cfg(feature = "kubernetes")]
     pub(crate) fn run_through(&mut self, words: &[&str]) {
         self.before = words.iter().map(|word| (*word).to_owned()).collect();
     }

@@ -179,7 +179,7 @@ impl PodFacts {
     pub fn never_began(&self) -> bool {
         let nothing = |container: &Container| match container.state {
             ContainerState::Waiting(_) => !container.is_made && container.before.is_none(),
-            ContainerState::Ended(_) => container.role == Role::Init,
+            ContainerState::Ended(_) => container.role == ContainerRole::Init,
             ContainerState::Running => false,
         };
         matches!(self.phase, PodPhase::Pending) && self.containers.iter().all(nothing)

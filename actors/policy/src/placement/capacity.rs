@@ -100,7 +100,7 @@ impl Rooms {
                     *idling += comes;
                     // What it keeps asleep comes back, too, once it ends: nobody is refused for that.
                     let kept =
-                        Candidate { mib: share.mib - comes, ..candidate(held.map_or(1, full_cost_of)) };
+                        VictimCandidate { mib: share.mib - comes, ..candidate(held.map_or(1, full_cost_of)) };
                     blocked.add(share.device, kept);
                 }
                 None => {

@@ -44,7 +44,7 @@ fn rivals_are_those_who_want_the_same_memory_for_somebody() {
     }));
     assert!(
         !has_rivals(|desk| {
-            desk.state.waiting.push(PendingDemand {
+            desk.state.waiting.push(Waiting {
                 model: "c".into(),
                 urgency: DemandPriority::Boot,
                 ..desk.state.waiting[0].clone()

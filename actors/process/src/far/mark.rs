@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::{Folder, aside};
-use crate::private;
+use crate::private_files;
 
 /// A place is noted so long after it was reached. What was handed on by then is in the files of logs as well, even if the manager is killed, and
 /// one that prints without a pause costs a shared disk a small file in so much time. So much of a log may stand there twice.
@@ -35,7 +35,7 @@ impl Mark {
             let (file, text) = (self.0.clone(), place.to_string());
             async move {
                 // What can't be noted is shown twice by the next manager.
-                let _ = aside(move || private::write(&file, text.as_bytes())).await;
+                let _ = aside(move || private_files::write(&file, text.as_bytes())).await;
             }
         };
         pass_on(reached, LATE, write).await;

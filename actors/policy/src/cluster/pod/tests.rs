@@ -238,20 +238,20 @@ fn a_pod_with_a_limit_ends_so_long_after_its_node_began() {
 #[test]
 fn one_of_which_nothing_has_begun_holds_nothing() {
     let unbegun = |containers| pod(PodPhase::Pending, containers).never_began();
-    let pulls = || container(Role::Server, waiting("ImagePullBackOff"));
+    let pulls = || container(ContainerRole::Server, waiting("ImagePullBackOff"));
     let with = |other: Container| unbegun(vec![other, pulls()]);
     assert!(unbegun(vec![pulls()]) && unbegun(Vec::new()));
-    assert!(with(container(Role::Init, ended("Completed", 0))), "what has ended holds nothing");
-    assert!(with(container(Role::Beside, waiting("ContainerCreating"))));
+    assert!(with(container(ContainerRole::Init, ended("Completed", 0))), "what has ended holds nothing");
+    assert!(with(container(ContainerRole::Beside, waiting("ContainerCreating"))));
     for other in [
-        container(Role::Init, ContainerState::Running),
-        container(Role::Beside, ContainerState::Running),
-        container(Role::Beside, ended("Error", 1)),
-        Container { is_made: true, ..container(Role::Beside, waiting("CreateContainerError")) },
+        container(ContainerRole::Init, ContainerState::Running),
+        container(ContainerRole::Beside, ContainerState::Running),
+        container(ContainerRole::Beside, ended("Error", 1)),
+        Container { is_made: true, ..container(ContainerRole::Beside, waiting("CreateContainerError")) },
         // One that its node starts again and again.
         Container {
             before: Some(ContainerEnd { said: said("Error", ""), exit: 1 }),
-            ..container(Role::Init, waiting("CrashLoopBackOff"))
+            ..container(ContainerRole::Init, waiting("CrashLoopBackOff"))
         },
     ] {
         assert!(!with(other.clone()), "{other:?}");

@@ -1,7 +1,7 @@
 //! Where a backend is reached, and what every request to it carries: made once per run, shared by all who ask it.
 
 mod stream;
-#[cfg_attr(not(feature = "tls"), path = "endpoint/no_tls.rs")]
+#[cfg_attr(not(feature = "tls"), path = "backend_address/no_tls.rs")]
 mod tls;
 
 pub use stream::BackendStream;

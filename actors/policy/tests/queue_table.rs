@@ -567,30 +567,6 @@ fn memory_is_believed_by_what_was_really_used() {
 }
 
 #[test]
-fn who_asks_again_keeps_its_place() {
-    let mut desk = Desk::new();
-    desk.demand("a", 1, &[6000]);
-    desk.demand("b", 1, &[5000]);
-    let since = desk.now;
-    desk.now += seconds(2);
-    desk.demand("b", 1, &[5000]);
-    assert_eq!(desk.state.waiting[0].since, since);
-    desk.demand("b", 2, &[5000]);
-    assert_eq!(desk.state.waiting[0].since, desk.now, "another life is another demand");
-}
-
-#[test]
-fn each_hold_is_seen_by_its_own_model() {
-    let mut desk = Desk::new();
-    desk.demand("a", 1, &[4000]);
-    desk.demand("b", 1, &[4000]);
-    desk.ready("a", 1, false);
-    desk.step(Event::Changed);
-    let ready: Vec<_> = desk.state.holds.iter().map(|hold| hold.ready).collect();
-    assert_eq!(ready, [Some(desk.now), None]);
-}
-
-#[test]
 fn memory_that_comes_back_is_looked_for_in_time_though_nobody_waits() {
     let mut desk = Desk::new();
     desk.demand("a", 1, &[6000]);

@@ -1,12 +1,13 @@
 //! The place of jobs: a launcher whose runs are jobs of the cluster.
 
-use std::cell::{OnceCell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
-use std::rc::{Rc, Weak};
-use std::sync::Arc;
-use std::time::Instant;
-
+use crate::end_notice::EndNotice;
+use crate::fingerprint::fingerprint;
+use crate::job::{Job, JobView};
+use crate::nodes::{self, Owners, Watching};
+use crate::records::JobRecord;
+use crate::slurm::{self, JobOrder, Slurm};
+use crate::step::IsFollowed;
+use crate::tools::Tools;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use llm_manager_policy::cluster::SlurmRequest;
@@ -16,16 +17,13 @@ use llm_manager_process::{
     AlreadyKept, BackendAddress, ExitReport, FarOutput, LaunchError, LaunchOrder, Launcher, OutputSink,
     PlacementState, Run, Tail,
 };
+use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::{OwnedSemaphorePermit, watch};
-
-use crate::end_notice::EndNotice;
-use crate::fingerprint::fingerprint;
-use crate::job::{Job, JobView};
-use crate::nodes::{self, Owners, Watching};
-use crate::records::JobRecord;
-use crate::slurm::{self, JobOrder, Slurm};
-use crate::step::IsFollowed;
-use crate::tools::Tools;
 
 const SUBMITTING: &str = "the job is being submitted";
 

@@ -1,13 +1,5 @@
 //! The cluster: submits jobs, and finds those that an earlier manager of the same state folder left.
 
-use std::io;
-use std::path::{Path, PathBuf};
-use std::rc::Rc;
-
-use llm_manager_policy::cluster::{JobState, SlurmRequest};
-use llm_manager_policy::spec::Launch;
-use tokio::sync::{mpsc, watch};
-
 use crate::commands;
 use crate::follow::{Past, follow};
 use crate::job::{Doubts, Job, JobOwner, JobView};
@@ -18,8 +10,14 @@ use crate::step::{IsFollowed, OutputReader};
 use crate::step_turns::StepTurns;
 use crate::tools::{ToolError, Tools};
 use crate::wrapper::{self, JobScript, SentScript};
+use llm_manager_policy::cluster::{JobState, SlurmRequest};
+use llm_manager_policy::spec::Launch;
 use llm_manager_process::AlreadyKept;
 use llm_manager_process::far::{Fence, Files, Folder, Mark, PREFIX, Wish, aside, random};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use tokio::sync::{mpsc, watch};
 
 /// What to run, and how.
 #[derive(Clone, Debug)]
@@ -76,9 +74,7 @@ impl Slurm {
     /// # Errors
     /// The folder can't be made.
     pub fn open(state_dir: &Path, slurm_conf: Option<PathBuf>) -> io::Result<Self> {
-        let tools = Tools::new(slurm_conf);
-        let files = Files::open(state_dir, PLACE)?;
-        Ok(Self::new(tools, files))
+        Ok(Self::new(Tools::new(slurm_conf), Files::open(state_dir, PLACE)?))
     }
 
     /// The cluster of the environment.

@@ -1,15 +1,13 @@
 //! The actor, with plugins that do what the test says.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-
-use actix_rt::time::sleep;
-use llm_manager_policy::spec::DevicePluginSpec;
-
 use super::*;
 use crate::actor_ref::ActorRef;
 use crate::feeds::Feed;
 use crate::supervisor::{Child, Supervisor};
+use actix_rt::time::sleep;
 use llm_manager_devices::{DevicePlugin, PluginFactory, Registry};
+use llm_manager_policy::spec::DevicePluginSpec;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 const MS: Duration = Duration::from_millis(1);
 

@@ -151,10 +151,8 @@ pub(crate) async fn forward(
         let told = exchange.in_flight(model, &lease);
         let error = match send(exchange, outgoing, model, &lease, &told, tries.is_repeated()).await {
             Ok(mut response) => {
-                if redirect::is_one(response.status) {
-                    let below = format!("{}{}", exchange.shared.base_path, outgoing.below);
-                    redirect::keep_below(&mut response, &lease, &below, outgoing.asked.is_some());
-                }
+                let (base, asked) = (&exchange.shared.base_path, outgoing.asked.is_some());
+                redirect::lead_back(&mut response, &lease, base, outgoing.below, asked);
                 if sent_away || !moves_on(model, &lease, response.status, &told).await {
                     return Ok(BackendResponse { response, lease, told, hide_usage: false, gather: None });
                 }

@@ -10,14 +10,12 @@ use std::borrow::Cow;
 /// The names by which a server calls itself that listens on this machine.
 const HERE: [&str; 4] = ["127.0.0.1", "localhost", "0.0.0.0", "[::1]"];
 
-/// Whether an answer of this status says where to go next.
-pub(super) fn is_one(status: StatusCode) -> bool {
-    status.is_redirection() || status == StatusCode::CREATED
-}
-
-/// Has every place to which the backend of this lease sends its own clients lie below `base`. `asked`: the request named
-/// a model, so its path was one of ours.
-pub(super) fn keep_below(response: &mut Response, lease: &Lease, base: &str, asked: bool) {
+/// Has every place to which the backend of this lease sends its own clients lie below what stands for it here: the `base`
+/// of all our paths, and what is `below` that. `asked`: the request named a model, so its path was one of ours.
+pub(super) fn lead_back(response: &mut Response, lease: &Lease, base: &str, below: &str, asked: bool) {
+    if !response.status.is_redirection() && response.status != StatusCode::CREATED {
+        return;
+    }
     let host = lease.endpoint().host().to_str().unwrap_or_default();
     for (name, value) in &mut response.headers {
         if *name != LOCATION {
@@ -25,9 +23,9 @@ pub(super) fn keep_below(response: &mut Response, lease: &Lease, base: &str, ask
         }
         let path =
             value.to_str().ok().and_then(|place| of_backend(place, host)).map(|own| ours(lease, own, asked));
-        let below = path.and_then(|path| HeaderValue::from_str(&format!("{base}{path}")).ok());
-        if let Some(below) = below {
-            *value = below;
+        let here = path.and_then(|path| HeaderValue::from_str(&format!("{base}{below}{path}")).ok());
+        if let Some(here) = here {
+            *value = here;
         }
     }
 }

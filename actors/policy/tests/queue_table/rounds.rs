@@ -1,4 +1,4 @@
-//! Several demands in one round: who is whose rival, and whose room is counted how often.
+//! Several demands in one round: who is whose rival, whose place it is, and whose room is counted how often.
 
 use super::desk::*;
 use llm_manager_policy::devices::{Device, Requirement};
@@ -149,4 +149,28 @@ fn a_load_that_is_under_way_is_a_rival() {
         assert_eq!(desk.demand("b", 1, &[4000]), ["grant b1 4000"]);
         assert_eq!(desk.state.holds[1].rivals, loads);
     }
+}
+
+#[test]
+fn who_asks_again_keeps_its_place() {
+    let mut desk = Desk::new();
+    desk.demand("a", 1, &[6000]);
+    desk.demand("b", 1, &[5000]);
+    let since = desk.now;
+    desk.now += seconds(2);
+    desk.demand("b", 1, &[5000]);
+    assert_eq!(desk.state.waiting[0].since, since);
+    desk.demand("b", 2, &[5000]);
+    assert_eq!(desk.state.waiting[0].since, desk.now, "another life is another demand");
+}
+
+#[test]
+fn each_hold_is_seen_by_its_own_model() {
+    let mut desk = Desk::new();
+    desk.demand("a", 1, &[4000]);
+    desk.demand("b", 1, &[4000]);
+    desk.ready("a", 1, false);
+    desk.step(Event::Changed);
+    let ready: Vec<_> = desk.state.holds.iter().map(|hold| hold.ready).collect();
+    assert_eq!(ready, [Some(desk.now), None]);
 }

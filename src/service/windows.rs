@@ -255,7 +255,7 @@ fn serve(
             return Err("the configuration has errors".to_owned());
         }
     };
-    log_into_file(&app::output::state_dir(&loaded.spec))?;
+    log_into_file(&app::backend_output::state_dir(&loaded.spec))?;
     let watch = stop.clone();
     actix_web::rt::System::new().block_on(async move {
         let (starting, started) = (tell.clone(), tell.clone());

@@ -56,7 +56,7 @@ pub(in crate::http) fn status_of(code: &str) -> u16 {
 fn the_reference_has_every_error() {
     let file = syn::parse_file(SOURCE).unwrap();
     let kinds = file.items.iter().find_map(|item| match item {
-        Item::Enum(kinds) if kinds.ident == "Kind" => Some(kinds),
+        Item::Enum(kinds) if kinds.ident == "ApiErrorKind" => Some(kinds),
         _ => None,
     });
     let rows = rows();

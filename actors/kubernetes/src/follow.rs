@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::LogParams;
 use llm_manager_process::AlreadyKept;
-use llm_manager_process::far::Mark;
+use llm_manager_process::far::ReadPosition;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
@@ -31,7 +31,7 @@ pub(crate) struct Follower {
     /// There may have been an earlier manager.
     pub adopted: bool,
     /// How far that one has read, and what the next one is told.
-    pub mark: Mark,
+    pub mark: ReadPosition,
     /// What that one has kept is not kept again.
     pub again: AlreadyKept,
     pub over: watch::Receiver<bool>,

@@ -24,7 +24,7 @@ use crate::follow::Follower;
 use crate::records::Record;
 use crate::watcher::{Registration, Seen, Watcher};
 use llm_manager_process::AlreadyKept;
-use llm_manager_process::far::{Folder, Mark, Wish, aside};
+use llm_manager_process::far::{Folder, ReadPosition, Wish, aside};
 
 /// Between two orders that weren't obeyed.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -334,7 +334,7 @@ impl Owner {
             name: self.record.name.clone(),
             container: self.record.container.clone(),
             adopted,
-            mark: Mark::of(&self.folder),
+            mark: ReadPosition::of(&self.folder),
             again: self.again.clone(),
             over: of_over,
             pieces: output,

@@ -4,14 +4,14 @@ mod attend;
 mod fence;
 mod files;
 mod fingerprint;
-mod mark;
+mod read_position;
 mod wish;
 
 pub use attend::{Attended, Means, attend};
 pub use fence::Fence;
 pub use files::{Files, Folder, PREFIX, aside, random};
 pub use fingerprint::{Fingerprint, Likeness};
-pub use mark::Mark;
+pub use read_position::ReadPosition;
 pub use wish::Wish;
 
 use super::{ExitReport, PlacementState};

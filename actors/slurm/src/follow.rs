@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, watch};
 
 use llm_manager_policy::cluster::next_read;
 use llm_manager_process::AlreadyKept;
-use llm_manager_process::far::{Mark, aside};
+use llm_manager_process::far::{ReadPosition, aside};
 
 /// The most that is read at once, and the pieces that may wait for whoever takes them.
 const PIECE: u64 = 64 * 1024;
@@ -16,7 +16,7 @@ pub(crate) const TAIL: u64 = 64 * 1024;
 
 /// What an earlier manager has read, and what the next one is told.
 pub(crate) struct Past {
-    pub mark: Mark,
+    pub mark: ReadPosition,
     /// There may have been an earlier manager.
     pub adopted: bool,
     /// What that one has kept is not kept again.

@@ -13,7 +13,7 @@ use crate::wrapper::{self, JobScript, SentScript};
 use llm_manager_policy::cluster::{JobState, SlurmRequest};
 use llm_manager_policy::spec::Launch;
 use llm_manager_process::AlreadyKept;
-use llm_manager_process::far::{Fence, Files, Folder, Mark, PREFIX, Wish, aside, random};
+use llm_manager_process::far::{Fence, Files, Folder, PREFIX, ReadPosition, Wish, aside, random};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -222,7 +222,7 @@ impl Slurm {
         over: watch::Receiver<bool>,
         wanted: IsFollowed,
     ) -> mpsc::Receiver<Vec<u8>> {
-        let past = Past { mark: Mark::of(&self.files.folder(&job.name)), adopted, again };
+        let past = Past { mark: ReadPosition::of(&self.files.folder(&job.name)), adopted, again };
         let Some(nook) = job.nook.clone() else { return follow(job.output(), past, over) };
         let reader = OutputReader {
             tools: self.tools.clone(),

@@ -15,9 +15,9 @@ const LATE: Duration = Duration::from_secs(5);
 
 /// The note of one job.
 #[derive(Clone, Debug)]
-pub struct Mark(PathBuf);
+pub struct ReadPosition(PathBuf);
 
-impl Mark {
+impl ReadPosition {
     /// Of the job with this folder.
     pub fn of(folder: &Folder) -> Self {
         Self(folder.file("read"))
@@ -105,7 +105,7 @@ mod tests {
     async fn what_is_noted_is_found() {
         let state = tempfile::tempdir().unwrap();
         let folder = Files::open(state.path(), "place").unwrap().make_folder("job").unwrap();
-        let mark = Mark::of(&folder);
+        let mark = ReadPosition::of(&folder);
         assert_eq!(mark.found::<u64>().await, None);
         let (reach, reached) = watch::channel(None);
         tokio::task::spawn_local(mark.clone().note(reached));

@@ -1,6 +1,6 @@
 //! What stands for traces in a program that was built without them.
 
-use super::Ended;
+use super::EndedRequest;
 use actix_web::http::header::{HeaderMap, HeaderValue};
 use llm_manager_actors::supervisor::ChildSpec;
 use llm_manager_policy::spec::TracesSpec;
@@ -36,7 +36,7 @@ impl Trace {
         match *self {}
     }
 
-    pub(crate) fn ends(&self, _ended: &Ended<'_>) {
+    pub(crate) fn ends(&self, _ended: &EndedRequest<'_>) {
         match *self {}
     }
 }

@@ -16,6 +16,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// Orders that may wait for the thread.
@@ -28,6 +29,10 @@ const ROOM: usize = 1 << 20;
 const RESERVE: usize = 1 << 20;
 /// Events of one write.
 const BATCH: usize = 1000;
+/// After a write that failed, rows are held without another try for so long at least, and for so many times what the try took: what is held
+/// becomes much on a full disk, and a try for each row that comes would leave no time to take the rows.
+const PAUSE: Duration = Duration::from_millis(50);
+const TIMES_TRY: u32 = 10;
 
 enum Order {
     One(LedgerEvent),
@@ -60,7 +65,7 @@ impl Overflow {
         let shared = Arc::new(Shared::default());
         let left_over = path.exists() || !segments(&path)?.is_empty();
         shared.dirty.store(left_over, Ordering::Relaxed);
-        let owner = Owner { path, file: None, held: VecDeque::new(), shared: Arc::clone(&shared) };
+        let owner = Owner::new(path, Arc::clone(&shared));
         std::thread::Builder::new()
             .name("ledger-overflow".into())
             .spawn(move || owner.run(&inbox))
@@ -161,10 +166,21 @@ struct Owner {
     path: PathBuf,
     file: Option<File>,
     held: VecDeque<LedgerEvent>,
+    /// The last write of what is held, if it failed.
+    failure: Option<Failure>,
     shared: Arc<Shared>,
 }
 
+struct Failure {
+    retry_at: Instant,
+    why: String,
+}
+
 impl Owner {
+    fn new(path: PathBuf, shared: Arc<Shared>) -> Self {
+        Self { path, file: None, held: VecDeque::new(), failure: None, shared }
+    }
+
     fn run(mut self, inbox: &Receiver<Order>) {
         if let Err(error) = self.reserve() {
             let path = self.reserve_path();
@@ -186,7 +202,7 @@ impl Owner {
                             Err(_) => break,
                         }
                     }
-                    self.write_held();
+                    self.write_held_if_due();
                 }
                 Order::Many(events, reply) => {
                     let done = self.append(events.iter()).map_err(|error| error.to_string());
@@ -211,15 +227,32 @@ impl Owner {
         self.write_held();
     }
 
+    fn write_held_if_due(&mut self) {
+        match &self.failure {
+            Some(failure) if Instant::now() < failure.retry_at => self.lose_excess(),
+            _ => self.write_held(),
+        }
+    }
+
     fn write_held(&mut self) {
-        let held = std::mem::take(&mut self.held);
-        if let Err(error) = self.append(held.iter()) {
+        let (held, began) = (std::mem::take(&mut self.held), Instant::now());
+        let written = self.append(held.iter());
+        self.failure = written.err().map(|error| Failure {
+            retry_at: Instant::now() + (began.elapsed() * TIMES_TRY).max(PAUSE),
+            why: format!("{}: {error}", self.path.display()),
+        });
+        if self.failure.is_some() {
             self.held = held;
-            let excess = self.held.len().saturating_sub(HELD);
-            if excess > 0 {
-                let lost = LostEvents::of(&self.held.drain(..excess).collect::<Vec<_>>());
-                self.shared.lose(lost, &format!("{}: {error}", self.path.display()));
-            }
+            self.lose_excess();
+        }
+    }
+
+    /// More than this isn't held.
+    fn lose_excess(&mut self) {
+        let excess = self.held.len().saturating_sub(HELD);
+        if let Some(failure) = self.failure.as_ref().filter(|_| excess > 0) {
+            let lost = LostEvents::of(&self.held.drain(..excess).collect::<Vec<_>>());
+            self.shared.lose(lost, &failure.why);
         }
     }
 
@@ -407,5 +440,40 @@ mod tests {
         let mut bytes = Vec::new();
         write_line(&mut bytes, &new).unwrap();
         assert_eq!(read_line(bytes.trim_ascii()), Some(new));
+    }
+
+    /// Each try would write all that is held, which becomes more with each row.
+    #[test]
+    fn a_write_that_failed_is_not_tried_again_for_each_row() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("folder");
+        fs::write(&folder, "in its way").unwrap();
+        let mut owner = Owner::new(folder.join("ledger.db.overflow"), Arc::default());
+        let retry_at = |owner: &Owner| owner.failure.as_ref().map(|failure| failure.retry_at);
+        let take = |owner: &mut Owner| {
+            owner.held.push_back(LedgerEvent::Request(Box::default()));
+            owner.write_held_if_due();
+        };
+        take(&mut owner);
+        let later = Instant::now() + Duration::from_secs(60);
+        assert!(retry_at(&owner).is_some());
+        owner.failure.as_mut().unwrap().retry_at = later;
+        for _ in 0..10 {
+            take(&mut owner);
+        }
+        assert_eq!((owner.held.len(), retry_at(&owner)), (11, Some(later)));
+        owner.held.resize(HELD + 3, LedgerEvent::Request(Box::default()));
+        take(&mut owner);
+        assert_eq!(
+            (owner.held.len(), owner.shared.lost().requests),
+            (HELD, 4),
+            "what is held is bounded meanwhile"
+        );
+        // Once it may be tried, and can be written, all is.
+        fs::remove_file(&folder).unwrap();
+        owner.failure.as_mut().unwrap().retry_at = Instant::now();
+        take(&mut owner);
+        assert_eq!((owner.held.len(), retry_at(&owner)), (0, None));
+        assert_eq!(owner.shared.spilled.load(Ordering::Relaxed), HELD as u64 + 1);
     }
 }

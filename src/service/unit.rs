@@ -18,8 +18,8 @@ pub(super) struct Unit<'a> {
 /// The shortest `TimeoutStopSec` of a package's unit: models of a configuration to come may need long to stop.
 const PACKAGED_STOP: Duration = Duration::from_secs(300);
 
-/// A unit may not have ProtectClock, PrivateDevices or anything else that implies DeviceAllow: before systemd 253 (Ubuntu 22.04, Debian
-/// 11) ProtectClock leaves a unit the clock and no other device.
+/// A unit may not have ProtectClock, PrivateDevices or anything else that implies DeviceAllow: a systemd of before the end of
+/// 2022 (that of Ubuntu 22.04 or Debian 11) leaves a unit with ProtectClock the clock and no other device.
 const CARDS: &str = "\
 # NVIDIA's library makes the devices of its cards when they are first used, by a program that is setuid root, which this unit's processes\n\
 # can't run (NoNewPrivileges).\n\

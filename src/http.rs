@@ -9,6 +9,7 @@ mod base_path;
 mod connection;
 mod error;
 mod find_model;
+mod front;
 mod gateway;
 mod peer;
 mod pipeline;
@@ -36,19 +37,22 @@ pub use wings::{InForce, Wings};
 
 use access::wrong_keys::WrongKeys;
 use actix_http::error::DispatchError;
-use actix_http::{Extensions, HttpService, Protocol, Request};
-use actix_server::Server;
+use actix_http::{Extensions, HttpService, Protocol, Request, Response};
+use actix_server::{GracefulShutdownSignal, Server};
 use actix_service::{
-    IntoServiceFactory, Service, ServiceFactoryExt, apply_fn_factory, fn_service, map_config,
+    IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, fn_factory, fn_service, map_config,
 };
+use actix_web::body::BoxBody;
 use actix_web::dev::AppConfig;
 use actix_web::{App, web};
-use connection::ClientConnection;
+use front::{Ending, Patience, Shared};
 use gateway::serve;
 use gateway::unrouted::Strays;
 use llm_manager_policy::spec::ProgramSpec;
-use pipeline::Pipeline;
+use pipeline::{Pipeline, PipelinedConnection};
 use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -56,14 +60,14 @@ use tokio_rustls::TlsAcceptor;
 
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 4096;
-/// A client's quiet connection is kept for this long.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// From the first byte of a request to the end of its head.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// `drain_timeout` is at most a week.
 const LONGEST_SHUTDOWN: Duration = Duration::from_secs(8 * 24 * 3600);
-/// How long a connection that is being closed may take to hear of it.
-const LINGER: Duration = Duration::from_secs(1);
+/// How long clients may take.
+const PATIENCE: Patience = Patience {
+    first: Duration::from_secs(30),
+    quiet: Duration::from_secs(75),
+    linger: Duration::from_secs(1),
+};
 
 /// What the handlers are given; each takes only what it needs.
 pub struct HttpInputs {
@@ -75,6 +79,44 @@ pub struct HttpInputs {
     pub pulse: EventBroadcast,
     /// The actors that forward requests, one for each worker.
     pub gateways: Gateways,
+}
+
+/// actix's own dispatcher, as its HttpServer makes it, for requests that aren't plain.
+fn dispatcher<S>(
+    service: Rc<S>,
+    ending: GracefulShutdownSignal,
+    base: Arc<str>,
+) -> impl ServiceFactory<
+    (PipelinedConnection, Protocol, Option<SocketAddr>),
+    Config = (),
+    Response = (),
+    Error = DispatchError,
+    InitError = (),
+>
+where
+    S: Service<Request> + 'static,
+    S::Response: Into<Response<BoxBody>>,
+    S::Error: Into<Response<BoxBody>>,
+{
+    HttpService::build()
+        .graceful_shutdown_signal(move || {
+            let ending = ending.clone();
+            async move { ending.notified().await }
+        })
+        .keep_alive(PATIENCE.quiet)
+        .client_request_timeout(PATIENCE.first)
+        .client_disconnect_timeout(PATIENCE.linger)
+        // Otherwise a client that has gone is not noticed before the backend answers.
+        .h1_allow_half_closed(false)
+        .on_connect_ext(|connection: &PipelinedConnection, data: &mut Extensions| {
+            data.insert(connection.pace());
+            data.insert(connection.pipeline());
+        })
+        .finish(fn_service(move |mut request: Request| {
+            Pipeline::begin(&mut request);
+            base_path::take_off(&mut request, &base);
+            service.call(request)
+        }))
 }
 
 /// Opens the port; the answer makes the server, which serves once it is polled. An error is ready to be
@@ -119,45 +161,22 @@ pub fn bind(
             .default_service(web::to(serve::serve))
             .into_factory()
             .map_err(|error: actix_web::Error| error.error_response());
-        let (ending, base) = (ending.clone(), Arc::clone(&base));
-        // As actix's own HttpServer does it, but for the socket.
-        let http = HttpService::build()
-            .graceful_shutdown_signal(move || {
-                let ending = ending.clone();
-                async move { ending.notified().await }
-            })
-            .keep_alive(KEEP_ALIVE)
-            .client_request_timeout(HEAD_TIMEOUT)
-            .client_disconnect_timeout(LINGER)
-            // Otherwise a client that has gone is not noticed before the backend answers.
-            .h1_allow_half_closed(false)
-            .on_connect_ext(|connection: &ClientConnection, data: &mut Extensions| {
-                data.insert(connection.pace());
-                data.insert(connection.pipeline());
-            })
-            .finish(apply_fn_factory(
-                map_config(app, |()| AppConfig::default()),
-                move |mut request: Request, service| {
-                    Pipeline::begin(&mut request);
-                    base_path::take_off(&mut request, &base);
-                    service.call(request)
-                },
-            ));
-        let tls = tls.clone();
-        fn_service(move |stream: TcpStream| {
-            let tls = tls.clone();
+        let app = Rc::new(map_config(app, |()| AppConfig::default()));
+        let (ending, base, tls) = (ending.clone(), Arc::clone(&base), tls.clone());
+        fn_factory(move || {
+            let (app, ending, base, tls) = (Rc::clone(&app), ending.clone(), Arc::clone(&base), tls.clone());
             async move {
-                let peer = stream.peer_addr().ok();
-                let connection =
-                    ClientConnection::accept(stream, write_timeout, tls).await.map_err(|error| {
-                        let from = peer.map_or_else(String::new, |peer| format!(" from {}", peer.ip()));
-                        log::debug!("tls: a connection{from} failed: {error}");
-                        DispatchError::Io(error)
-                    })?;
-                Ok::<_, DispatchError>((connection, Protocol::Http1, peer))
+                let service = Rc::new(app.new_service(()).await?);
+                let dispatcher = dispatcher(Rc::clone(&service), ending.clone(), Arc::clone(&base));
+                let dispatcher = dispatcher.new_service(()).await?;
+                let news = Rc::new(Ending::default());
+                actix_web::rt::spawn(Rc::clone(&news).follow(async move { ending.notified().await }));
+                let shared = Rc::new(Shared { service, dispatcher, base, patience: PATIENCE, ending: news });
+                Ok::<_, ()>(fn_service(move |stream: TcpStream| {
+                    front::serve(Rc::clone(&shared), stream, write_timeout, tls.clone())
+                }))
             }
         })
-        .and_then(http)
     };
     builder
         .bind("http", (host.trim_start_matches('[').trim_end_matches(']'), port), factory)

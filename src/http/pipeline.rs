@@ -1,23 +1,114 @@
 //! Requests that a client sends before it has its answers: so many are let in, the rest waits in the client.
 //!
-//! The server above decodes all that a read brings, and holds some 5 KB for each request until its turn comes. A
+//! actix's dispatcher decodes all that a read brings, and holds some 5 KB for each request until its turn comes. A
 //! connection counts the request lines that it hands up and the requests that are begun, and hands up no more while
 //! [`AHEAD`] of them wait.
 
+use super::connection::ClientConnection;
+use super::gateway::socket::ConnectionState;
 use actix_http::{Payload, Request};
 use actix_web::error::PayloadError;
 use actix_web::http::header::CONTENT_TYPE;
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use futures_util::Stream;
 use std::cell::{Cell, RefCell};
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Requests of one connection that may wait for their turn.
 const AHEAD: u32 = 32;
 /// The end of a request line.
 const LINE: &[u8] = b" HTTP/1.1\r\n";
+
+/// A client's connection as actix's dispatcher gets it: it hands up so many requests at once.
+pub(super) struct PipelinedConnection {
+    connection: ClientConnection,
+    lines: RequestLineScanner,
+    pipeline: Rc<Pipeline>,
+    /// What was read, and is not yet handed up.
+    held: Bytes,
+}
+
+impl PipelinedConnection {
+    /// `held`: what was read of it already.
+    pub(super) fn new(connection: ClientConnection, held: Bytes) -> Self {
+        Self { connection, lines: RequestLineScanner::default(), pipeline: Rc::default(), held }
+    }
+
+    /// For the answers that go through it.
+    pub(super) fn pace(&self) -> Rc<ConnectionState> {
+        self.connection.pace()
+    }
+
+    /// For the requests that come through it.
+    pub(super) fn pipeline(&self) -> Rc<Pipeline> {
+        Rc::clone(&self.pipeline)
+    }
+}
+
+impl AsyncRead for PipelinedConnection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if this.pipeline.is_full(context) {
+            return Poll::Pending;
+        }
+        let before = buffer.filled().len();
+        if this.held.is_empty() {
+            ready!(Pin::new(&mut this.connection).poll_read(context, buffer))?;
+        } else {
+            let length = this.held.len().min(buffer.remaining());
+            buffer.put_slice(&this.held[..length]);
+            this.held.advance(length);
+        }
+        let read = &buffer.filled()[before..];
+        let admitted = this.lines.admit(read, &this.pipeline);
+        if admitted < read.len() {
+            let mut held = Vec::with_capacity(read.len() - admitted + this.held.len());
+            held.extend_from_slice(&read[admitted..]);
+            held.extend_from_slice(&this.held);
+            this.held = held.into();
+            buffer.set_filled(before + admitted);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for PipelinedConnection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.connection).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.connection).poll_write_vectored(context, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.connection.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.connection).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.connection).poll_shutdown(context)
+    }
+}
 
 /// What one connection has handed up, and what of it was begun.
 #[derive(Debug, Default)]

@@ -1,5 +1,6 @@
 //! Pages of other sites: those of `program.allowed_origins` may call `/v1` from a browser, all others may not.
 
+use super::hosts::SEC_FETCH_SITE;
 use crate::http::error::{ApiError, ApiErrorKind, quoted};
 use actix_web::http::header::{self, HOST, HeaderMap, HeaderValue, ORIGIN};
 use actix_web::http::{Method, StatusCode};
@@ -26,7 +27,7 @@ impl Origins {
     /// Programs send neither of these headers.
     pub(crate) fn check(&self, headers: &HeaderMap) -> Result<(), ApiError> {
         let Some(origin) = headers.get(ORIGIN) else {
-            return match headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
+            return match headers.get(SEC_FETCH_SITE).map(HeaderValue::as_bytes) {
                 Some(b"cross-site") => Err(foreign("another site")),
                 _ => Ok(()),
             };

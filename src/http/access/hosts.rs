@@ -4,8 +4,17 @@
 //! the name in `Host` gives it away. Addresses can't be turned, so they need no list.
 
 use crate::http::error::{ApiError, ApiErrorKind, quoted};
-use actix_web::http::header::{HOST, HeaderMap, ORIGIN};
+use actix_web::http::header::{HOST, HeaderMap, HeaderName, ORIGIN};
 use std::net::{IpAddr, Ipv6Addr};
+
+/// What browsers add, and nobody else.
+pub(super) const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const BY_BROWSERS: [HeaderName; 4] = [
+    ORIGIN,
+    SEC_FETCH_SITE,
+    HeaderName::from_static("sec-fetch-mode"),
+    HeaderName::from_static("sec-fetch-dest"),
+];
 
 /// The names that are good.
 pub struct Hosts {
@@ -42,11 +51,7 @@ impl Hosts {
 
     /// The same for what programs use under any name: only where a browser has sent the request.
     pub(crate) fn check_browser(&self, headers: &HeaderMap) -> Result<(), ApiError> {
-        let by_browser = headers.contains_key(ORIGIN)
-            || ["sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest"]
-                .iter()
-                .any(|name| headers.contains_key(*name));
-        if by_browser { self.check(headers) } else { Ok(()) }
+        if BY_BROWSERS.iter().any(|name| headers.contains_key(name)) { self.check(headers) } else { Ok(()) }
     }
 
     fn holds(&self, host: &str) -> bool {

@@ -12,7 +12,7 @@ use crate::http::access::{AccessArea, Caller};
 use crate::http::error::{ApiError, ApiErrorKind, quoted};
 use crate::http::gateway::forwarding::ForwardingState;
 use crate::traces::Trace;
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{HeaderMap, HeaderName};
 use actix_web::{HttpRequest, HttpResponse, web};
 use llm_manager_actors::model::{Lease, ModelHandle, WaitingClient};
 use llm_manager_ledger::Sender;
@@ -24,7 +24,7 @@ use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Names the class that a client asks for.
-const PRIORITY: &str = "x-llm-manager-priority";
+const PRIORITY: HeaderName = HeaderName::from_static("x-llm-manager-priority");
 
 /// A request on its way.
 #[derive(Clone)]

@@ -53,6 +53,15 @@ pub(crate) fn to_client(backend: &http::HeaderMap) -> Vec<(HeaderName, HeaderVal
     headers
 }
 
+/// Puts a header in place of all others of its name. As a rule there are none, and looking costs less than replacing.
+pub(crate) fn put(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
+    if headers.contains_key(&name) {
+        headers.insert(name, value);
+    } else {
+        headers.append(name, value);
+    }
+}
+
 /// How the body is compressed; empty: it isn't.
 pub(crate) fn coding(headers: &[(HeaderName, HeaderValue)]) -> &str {
     let encoding = headers.iter().find(|(name, _)| *name == outer::CONTENT_ENCODING);

@@ -1,6 +1,7 @@
 //! Request ids: kept when the client sends one, made otherwise; in the log, before the backend and in the
 //! answer.
 
+use super::headers;
 use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
@@ -51,7 +52,7 @@ impl RequestId {
 
     /// Puts it into an answer, instead of the backend's own if need be: it is the one in our log.
     pub(crate) fn write_to(&self, headers: &mut HeaderMap) {
-        headers.insert(NAME, self.value.clone());
+        headers::put(headers, NAME, self.value.clone());
     }
 }
 

@@ -9,7 +9,7 @@ use super::response_body::{ResponseBody, served};
 use actix_http::ConnectionType;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::http::Version;
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpRequest, HttpResponse};
 
 /// The answer to a request.
 pub(crate) fn respond(
@@ -19,22 +19,24 @@ pub(crate) fn respond(
     rename: Option<Renamer>,
 ) -> HttpResponse {
     let request = &exchange.request;
-    let mut builder = HttpResponseBuilder::new(reply.response.status);
+    let status = reply.response.status;
     let served_by = account.served_by();
     let (headers, answer) = ResponseBody::new(reply, exchange.id.clone(), account);
     let rename = rename.filter(|_| headers::is_readable(&headers));
+    answer.watched_by(request);
+    let body = match rename {
+        Some(renamer) => BoxBody::new(RenamedBody::new(answer, renamer)),
+        None => served(answer, request),
+    };
+    let mut response = HttpResponse::with_body(status, body);
+    let told = response.headers_mut();
     for (name, value) in headers {
-        builder.append_header((name, value));
+        told.append(name, value);
     }
     // Another manager may be the backend: what it says of itself is not said of us.
     for (name, value) in served_by.into_iter().flatten() {
-        builder.insert_header((name, value));
+        headers::put(told, name, value);
     }
-    answer.watched_by(request);
-    let mut response = builder.body(match rename {
-        Some(renamer) => BoxBody::new(RenamedBody::new(answer, renamer)),
-        None => served(answer, request),
-    });
     unchunked(request, &mut response);
     response
 }

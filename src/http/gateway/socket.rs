@@ -5,7 +5,7 @@
 //! has left: writing fails, and with the connection goes all that hangs on it. While a write waits nothing is read
 //! either, so that requests whose answers nobody reads don't pile up.
 
-use actix_web::HttpRequest;
+use actix_web::{HttpMessage, HttpRequest};
 use llm_manager_actors::model::MemoryWanted;
 use std::cell::RefCell;
 use std::future::Future;
@@ -52,7 +52,9 @@ impl ConnectionState {
         cancelled: CancellationToken,
         answer: Option<Weak<dyn TimedAnswer>>,
     ) {
-        if let Some(pace) = request.conn_data::<Rc<Self>>() {
+        // actix's dispatcher keeps it with the connection, the front gives it to each request.
+        let given = request.extensions().get::<Rc<Self>>().map(Rc::clone);
+        if let Some(pace) = given.or_else(|| request.conn_data::<Rc<Self>>().map(Rc::clone)) {
             pace.wanted.replace(Some(wanted));
             pace.cancelled.replace(Some(cancelled));
             pace.answer.replace(answer);

@@ -29,7 +29,8 @@ impl ClientConnection {
     ) -> io::Result<Self> {
         let socket = ClientSocket::new(stream, write_timeout);
         let Some(tls) = tls else { return Ok(Self::Plain(socket)) };
-        match tokio::time::timeout(HANDSHAKE, tls.accept(socket)).await {
+        // On the heap: a connection without TLS has no room for a handshake.
+        match Box::pin(tokio::time::timeout(HANDSHAKE, tls.accept(socket))).await {
             Ok(accepted) => Ok(Self::Tls(Box::new(accepted?))),
             Err(_) => Err(io::ErrorKind::TimedOut.into()),
         }

@@ -14,6 +14,7 @@ use actix_service::Service;
 use actix_web::body::BoxBody;
 use dialogue::{Dialogue, End};
 pub(super) use dialogue::{Ending, Patience, Shared};
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -36,15 +37,17 @@ where
 {
     let peer = stream.peer_addr().ok();
     let accepted = ClientConnection::accept(stream, write_timeout, tls).await;
-    let connection = accepted.inspect_err(|error| {
-        let from = peer.map_or_else(String::new, |peer| format!(" from {}", peer.ip()));
-        log::debug!("tls: a connection{from} failed: {error}");
-    })?;
-    match Dialogue::new(Rc::clone(&shared), connection, peer).run().await? {
-        End::Closed => Ok(()),
-        End::Other(connection) => {
-            // On the heap: it is several times as large as what most connections need.
-            Box::pin(shared.dispatcher.call((connection, Protocol::Http1, peer))).await
+    let mut dialogue = match accepted {
+        Ok(connection) => Box::new(Dialogue::new(Rc::clone(&shared), connection, peer)),
+        Err(error) => {
+            let from = peer.map_or_else(String::new, |peer| format!(" from {}", peer.ip()));
+            log::debug!("tls: a connection{from} failed: {error}");
+            return Err(error.into());
         }
+    };
+    match poll_fn(|context| dialogue.poll(context)).await? {
+        End::Closed => Ok(()),
+        // On the heap: it is several times as large as what most connections need.
+        End::Other => Box::pin(shared.dispatcher.call((dialogue.rest(), Protocol::Http1, peer))).await,
     }
 }

@@ -166,6 +166,11 @@ impl fmt::Debug for Backend {
 }
 
 impl Backend {
+    /// Has all its requests look whether they are cancelled.
+    pub fn wake(&self) {
+        self.0.news.notify_waiters();
+    }
+
     /// A backend that is always there, for tests.
     #[doc(hidden)]
     pub fn at(endpoint: BackendAddress) -> Self {
@@ -317,8 +322,12 @@ impl Lease {
         Backend(Arc::clone(&self.door))
     }
 
-    /// Resolves when the answer must be broken off, and says why.
-    pub fn broken(&self) -> impl Future<Output = BreakReason> + 'static {
+    /// Resolves when the answer must be broken off, and says why. `cancelled`: whether it is this request alone; whoever has it say so
+    /// wakes them afterwards ([`Backend::wake`]).
+    pub fn broken(
+        &self,
+        cancelled: impl Fn() -> bool + 'static,
+    ) -> impl Future<Output = BreakReason> + 'static {
         let door = Arc::clone(&self.door);
         async move {
             loop {
@@ -326,6 +335,9 @@ impl Lease {
                 let news = door.news.notified();
                 if let Some(reason) = door.break_reason.get() {
                     return *reason;
+                }
+                if cancelled() {
+                    return BreakReason::Cancelled;
                 }
                 news.await;
             }

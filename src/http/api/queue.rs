@@ -196,7 +196,7 @@ async fn end(
             return Some("waiting");
         }
         let running = gateways.in_flight().await.into_iter().filter(|one| one.id.as_bytes() == id.as_bytes());
-        let cancelled = running.inspect(|one| one.cancelled.cancel()).count();
+        let cancelled = running.inspect(|one| one.cancel()).count();
         if cancelled > 0 {
             return Some("running");
         }

@@ -118,13 +118,7 @@ enum Turn<F> {
 /// How a dialogue ended.
 pub(super) enum End {
     Closed,
-    /// It goes on in actix's dispatcher, with the bytes that have come.
-    Other(PipelinedConnection),
-}
-
-/// What comes after the plain requests.
-enum Next {
-    Closed,
+    /// It goes on in actix's dispatcher, with [`Dialogue::rest`].
     Other,
 }
 
@@ -168,15 +162,13 @@ where
         }
     }
 
-    /// Until it ends. An error: the connection is cut.
-    pub(super) async fn run(mut self) -> io::Result<End> {
-        match std::future::poll_fn(|context| self.poll(context)).await? {
-            Next::Closed => Ok(End::Closed),
-            Next::Other => Ok(End::Other(PipelinedConnection::new(self.connection, Bytes::from(self.came)))),
-        }
+    /// The connection, and what has come of a request that is not plain.
+    pub(super) fn rest(self) -> PipelinedConnection {
+        PipelinedConnection::new(self.connection, Bytes::from(self.came))
     }
 
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Next>> {
+    /// Until it ends. An error: the connection is cut.
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Result<End>> {
         if !self.listening {
             // It wakes this task, which looks at `Ending::begun` then.
             self.listening = self.ending.as_mut().poll(context).is_pending();
@@ -187,7 +179,7 @@ where
                     Poll::Ready(Some(Sent::Plain(request, _))) => {
                         self.turn = Turn::Serving(self.shared.service.call(request));
                     }
-                    Poll::Ready(Some(_)) => return Poll::Ready(Ok(Next::Other)),
+                    Poll::Ready(Some(_)) => return Poll::Ready(Ok(End::Other)),
                     Poll::Ready(None) => self.close(),
                     Poll::Pending if self.ends() => self.last(),
                     Poll::Pending => return Poll::Pending,
@@ -199,7 +191,7 @@ where
                     }
                     Poll::Pending => {
                         if self.poll_gone(context) {
-                            return Poll::Ready(Ok(Next::Closed));
+                            return Poll::Ready(Ok(End::Closed));
                         }
                         return Poll::Pending;
                     }
@@ -207,7 +199,7 @@ where
                 Turn::Answering(..) => {
                     if self.poll_answer(context)?.is_pending() {
                         if self.poll_gone(context) {
-                            return Poll::Ready(Ok(Next::Closed));
+                            return Poll::Ready(Ok(End::Closed));
                         }
                         return Poll::Pending;
                     }
@@ -226,11 +218,11 @@ where
                 }
                 Turn::Closing(limit) => {
                     if limit.as_mut().poll(context).is_ready() {
-                        return Poll::Ready(Ok(Next::Closed));
+                        return Poll::Ready(Ok(End::Closed));
                     }
                     ready!(self.poll_write(context))?;
                     ready!(Pin::new(&mut self.connection).poll_shutdown(context))?;
-                    return Poll::Ready(Ok(Next::Closed));
+                    return Poll::Ready(Ok(End::Closed));
                 }
             }
         }

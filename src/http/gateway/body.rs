@@ -52,6 +52,7 @@ pub(crate) async fn read(
     let unpacker = coding.map(|coding| Unpacker::new(coding, limit)).transpose().map_err(refused)?;
     let gathering = gather(payload, PACE, limit, came, unpacker);
     tokio::select! {
+        biased;
         received = gathering => received,
         () = stopping.cancelled() => Err(ApiError::shutting_down()),
     }

@@ -20,8 +20,8 @@ use llm_manager_policy::fair_queue::class_of;
 use llm_manager_policy::spec::{Class, ModelSpec};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 /// Names the class that a client asks for.
 const PRIORITY: HeaderName = HeaderName::from_static("x-llm-manager-priority");
@@ -102,7 +102,8 @@ impl Exchange {
             run: lease.run_id(),
             queued: self.began.elapsed(),
             since: Instant::now(),
-            cancelled: CancellationToken::new(),
+            cancelled: AtomicBool::new(false),
+            backend: Some(lease.backend()),
         })
     }
 

@@ -153,7 +153,8 @@ pub(crate) async fn forward(
             Ok(mut response) => {
                 let (base, asked) = (&exchange.shared.base_path, outgoing.asked.is_some());
                 redirect::lead_back(&mut response, &lease, base, outgoing.below, asked);
-                if sent_away || !moves_on(model, &lease, response.status, &told).await {
+                let full = response.status == StatusCode::SERVICE_UNAVAILABLE && !sent_away;
+                if !full || !Box::pin(moves_on(model, &lease, &told)).await {
                     return Ok(BackendResponse { response, lease, told, hide_usage: false, gather: None });
                 }
                 log::info!(
@@ -215,10 +216,9 @@ fn fate(heard: Option<BreakReason>) -> BackendFate {
 
 /// Whether a server elsewhere that has sent a request away counts as down, so that another variant of the model serves it. One that
 /// serves others is only full: its answer is the client's.
-async fn moves_on(model: &ModelHandle, lease: &Lease, status: StatusCode, told: &Arc<InFlight>) -> bool {
+async fn moves_on(model: &ModelHandle, lease: &Lease, told: &Arc<InFlight>) -> bool {
     let others = model.spec.variants.iter().any(|one| *one.name != **lease.variant());
-    status == StatusCode::SERVICE_UNAVAILABLE
-        && lease.endpoint().is_elsewhere()
+    lease.endpoint().is_elsewhere()
         && others
         && lease.sent_away()
         && matches!(

@@ -3,12 +3,12 @@
 //! Nobody signs off: an entry lives as long as its request does, and the list drops the dead ones when it has grown.
 
 use actix_web::http::header::HeaderValue;
-use llm_manager_actors::model::{BreakReason, Lease, ModelHandle};
+use llm_manager_actors::model::{Backend, BreakReason, Lease, ModelHandle};
 use llm_manager_policy::spec::Class;
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
-use tokio_util::sync::CancellationToken;
 
 /// A request that a backend has, until its answer has ended.
 #[derive(Debug)]
@@ -25,21 +25,30 @@ pub(crate) struct InFlight {
     pub(crate) queued: Duration,
     /// When the backend got it.
     pub(crate) since: Instant,
-    /// Fires when an operator ends it.
-    pub(crate) cancelled: CancellationToken,
+    /// An operator has ended it.
+    pub(crate) cancelled: AtomicBool,
+    /// Has it look at that; `None`: nobody looks.
+    pub(crate) backend: Option<Backend>,
 }
 
 impl InFlight {
     /// Resolves when its answer must be broken off, and says why. `lease`: its own.
     pub(crate) fn broken(self: &Arc<Self>, lease: &Lease) -> impl Future<Output = BreakReason> + 'static {
-        let (broken, cancelled) = (lease.broken(), self.cancelled.clone());
-        async move {
-            tokio::select! {
-                biased;
-                reason = broken => reason,
-                () = cancelled.cancelled() => BreakReason::Cancelled,
-            }
+        let told = Arc::clone(self);
+        lease.broken(move || told.is_cancelled())
+    }
+
+    /// An operator ends it.
+    pub(crate) fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Release);
+        if let Some(backend) = &self.backend {
+            backend.wake();
         }
+    }
+
+    /// Whether an operator has ended it.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Acquire)
     }
 }
 
@@ -81,7 +90,8 @@ pub(crate) fn nobody() -> Arc<InFlight> {
         run: None,
         queued: Duration::ZERO,
         since: Instant::now(),
-        cancelled: CancellationToken::new(),
+        cancelled: AtomicBool::new(false),
+        backend: None,
     })
 }
 

@@ -59,7 +59,7 @@ pub(crate) async fn asking(
     // The lease goes first: there may be but one.
     drop(reply);
     outgoing.changes = Changes::None;
-    let reply = forward(exchange, &outgoing, model, account).await?;
+    let reply = Box::pin(forward(exchange, &outgoing, model, account)).await?;
     if reply.response.status.is_success() {
         log::info!(
             "models/{}: the engine refuses `stream_options`, which is no longer sent",

@@ -73,7 +73,7 @@ pub(crate) struct ResponseBody {
 impl ResponseBody {
     /// Tells the client's connection for whose memory it is.
     pub(super) fn watched_by(&self, request: &HttpRequest) {
-        ConnectionState::watch(request, self.lease.wanted(), self.told.cancelled.clone(), None);
+        ConnectionState::watch(request, self.lease.wanted(), &self.told, None);
     }
 
     /// The backend's headers, and its body on the way.
@@ -281,7 +281,7 @@ impl ResponseBody {
 
     fn poll_backend(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         // A backend that always has more to say must not be asked first.
-        if self.told.cancelled.is_cancelled() && !self.break_noticed {
+        if self.told.is_cancelled() && !self.break_noticed {
             self.break_noticed = true;
             let error = cancelled(&self.model);
             return Poll::Ready(self.end_badly(&error));
@@ -388,7 +388,7 @@ impl Drop for ResponseBody {
     fn drop(&mut self) {
         let (name, seconds) = (&self.model.spec.name, self.account.elapsed().as_secs_f64());
         let has_ended = matches!(self.progress, Progress::Ended);
-        if !has_ended && self.told.cancelled.is_cancelled() {
+        if !has_ended && self.told.is_cancelled() {
             // Its client took nothing, and has not even heard of it.
             self.account.failed(&cancelled(&self.model));
         }

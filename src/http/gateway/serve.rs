@@ -48,7 +48,8 @@ async fn handle(exchange: &mut Exchange, payload: web::Payload) -> Result<HttpRe
     let Exchange { request, shared, .. } = exchange;
     let Some(found) = shared.endpoints.find(request.path()) else { return elsewhere(exchange) };
     if websocket::is_asked_for(request.headers()) {
-        return websocket::serve(exchange, payload, &found).await;
+        // On the heap, as all that few requests need: what waits for its model is as large as the largest of it.
+        return Box::pin(websocket::serve(exchange, payload, &found)).await;
     }
     if !found.endpoint.takes(request.method().as_str()) {
         return Err(unknown_paths::not_taken(found.endpoint, request.method()));
@@ -98,7 +99,9 @@ async fn handle(exchange: &mut Exchange, payload: web::Payload) -> Result<HttpRe
     };
     match exchanged {
         Ok(reply) => match reply.gather {
-            Some(form) => gathered::respond(exchange, form, reply, account, called.as_deref()).await,
+            Some(form) => {
+                Box::pin(gathered::respond(exchange, form, reply, account, called.as_deref())).await
+            }
             None => Ok(respond(exchange, reply, account, rename)),
         },
         Err(error) => {

@@ -5,6 +5,7 @@
 //! has left: writing fails, and with the connection goes all that hangs on it. While a write waits nothing is read
 //! either, so that requests whose answers nobody reads don't pile up.
 
+use super::in_flight::InFlight;
 use actix_web::{HttpMessage, HttpRequest};
 use llm_manager_actors::model::MemoryWanted;
 use std::cell::RefCell;
@@ -12,12 +13,12 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
-use tokio_util::sync::CancellationToken;
 
 /// While another model waits for the memory of the one that answers.
 const HURRIED: Duration = Duration::from_secs(5);
@@ -40,7 +41,7 @@ pub(crate) trait TimedAnswer {
 pub(crate) struct ConnectionState {
     wanted: RefCell<Option<MemoryWanted>>,
     /// Of the request: it may end long before its connection does.
-    cancelled: RefCell<Option<CancellationToken>>,
+    told: RefCell<std::sync::Weak<InFlight>>,
     answer: RefCell<Option<Weak<dyn TimedAnswer>>>,
 }
 
@@ -49,14 +50,14 @@ impl ConnectionState {
     pub(crate) fn watch(
         request: &HttpRequest,
         wanted: MemoryWanted,
-        cancelled: CancellationToken,
+        told: &Arc<InFlight>,
         answer: Option<Weak<dyn TimedAnswer>>,
     ) {
         // actix's dispatcher keeps it with the connection, the front gives it to each request.
         let given = request.extensions().get::<Rc<Self>>().map(Rc::clone);
         if let Some(pace) = given.or_else(|| request.conn_data::<Rc<Self>>().map(Rc::clone)) {
             pace.wanted.replace(Some(wanted));
-            pace.cancelled.replace(Some(cancelled));
+            pace.told.replace(Arc::downgrade(told));
             pace.answer.replace(answer);
         }
     }
@@ -65,9 +66,9 @@ impl ConnectionState {
         self.wanted.borrow().as_ref().is_some_and(MemoryWanted::is_wanted)
     }
 
-    /// Fires when an operator ends the request.
+    /// Whether an operator has ended the request.
     fn is_cancelled(&self) -> bool {
-        self.cancelled.borrow().as_ref().is_some_and(CancellationToken::is_cancelled)
+        self.told.borrow().upgrade().is_some_and(|told| told.is_cancelled())
     }
 
     fn has_ended(&self) -> bool {

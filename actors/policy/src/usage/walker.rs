@@ -172,16 +172,28 @@ impl Walker {
                     }
                 }
                 State::Key => {
-                    let plain = rest.iter().position(|&byte| byte == b'"' || byte == b'\\');
-                    let end = plain.unwrap_or(rest.len());
-                    self.text.add(rest.get(..end).unwrap_or_default());
+                    let end = byte_search::quote(rest);
+                    let plain = rest.get(..end).unwrap_or_default();
                     at += end;
                     match bytes.get(at) {
-                        None => return,
-                        Some(b'"') => self.end_key(dialect),
-                        Some(_) => {
-                            self.text.spoil();
-                            self.state = State::KeyEscape;
+                        // Most keys come whole, and their colon with them.
+                        Some(b'"') if self.text.len == 0 && end <= MAX_TEXT => {
+                            self.find_place(Some(plain), dialect);
+                            if bytes.get(at + 1) == Some(&b':') {
+                                at += 1;
+                                self.state = State::Value;
+                            }
+                        }
+                        last => {
+                            self.text.add(plain);
+                            match last {
+                                None => return,
+                                Some(b'"') => self.find_place(None, dialect),
+                                Some(_) => {
+                                    self.text.spoil();
+                                    self.state = State::KeyEscape;
+                                }
+                            }
                         }
                     }
                 }
@@ -227,17 +239,17 @@ impl Walker {
                     continue;
                 }
                 State::FirstKey if byte == b'}' => self.close(true, here, draft),
-                State::FirstKey | State::NextKey if byte == b'"' => {
-                    self.text.len = 0;
-                    self.state = State::Key;
-                    if self.depth == 1 {
-                        self.key_at = here;
-                    }
-                }
+                State::FirstKey | State::NextKey if byte == b'"' => self.begin_key(here),
                 State::Colon if byte == b':' => self.state = State::Value,
                 State::FirstItem if byte == b']' => self.close(true, here, draft),
                 State::Value | State::FirstItem => self.begin_value(byte, here, dialect, draft),
-                State::AfterValue => self.after_value(byte, here, dialect, draft),
+                State::AfterValue => {
+                    self.after_value(byte, here, dialect, draft);
+                    if self.state == State::NextKey && bytes.get(at + 1) == Some(&b'"') {
+                        at += 1;
+                        self.begin_key(here + 1);
+                    }
+                }
                 State::Start => self.state = State::Foreign,
                 State::FirstKey | State::NextKey | State::Colon | State::End | State::Done(_) => {
                     self.state = State::Failed;
@@ -251,8 +263,17 @@ impl Walker {
         self.depth.checked_sub(1).and_then(|top| self.frames.get(top)).copied().unwrap_or_default()
     }
 
-    fn end_key(&mut self, dialect: &Dialect) {
-        self.node = match self.text.get() {
+    fn begin_key(&mut self, here: u64) {
+        self.text.len = 0;
+        self.state = State::Key;
+        if self.depth == 1 {
+            self.key_at = here;
+        }
+    }
+
+    /// A key has ended. `key`: where it isn't in `text`.
+    fn find_place(&mut self, key: Option<&[u8]>, dialect: &Dialect) {
+        self.node = match key.or_else(|| self.text.get()) {
             Some(key) => dialect.child(self.top().node, self.depth - 1, key),
             None => JsonPlace::Other,
         };

@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use std::error::Error;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 /// Bytes that are read ahead of a client that takes nothing, to see whether the backend still sends.
@@ -19,9 +20,9 @@ pub(in crate::http::gateway) fn served(answer: ResponseBody, request: &HttpReque
     if answer.silence.is_none() {
         return BoxBody::new(answer);
     }
-    let (wanted, cancelled) = (answer.lease.wanted(), answer.told.cancelled.clone());
+    let (wanted, told) = (answer.lease.wanted(), Arc::clone(&answer.told));
     let (shared, held) = Shared::new(answer);
-    ConnectionState::watch(request, wanted, cancelled, Some(held));
+    ConnectionState::watch(request, wanted, &told, Some(held));
     BoxBody::new(shared)
 }
 

@@ -45,7 +45,7 @@ use actix_service::{
 use actix_web::body::BoxBody;
 use actix_web::dev::AppConfig;
 use actix_web::{App, web};
-use front::{Ending, Patience, Shared};
+use front::{ClientPatience, ServerEnding, Shared};
 use gateway::serve;
 use gateway::unrouted::Strays;
 use llm_manager_policy::spec::ProgramSpec;
@@ -63,7 +63,7 @@ const BACKLOG: u32 = 4096;
 /// `drain_timeout` is at most a week.
 const LONGEST_SHUTDOWN: Duration = Duration::from_secs(8 * 24 * 3600);
 /// How long clients may take.
-const PATIENCE: Patience = Patience {
+const PATIENCE: ClientPatience = ClientPatience {
     first: Duration::from_secs(30),
     quiet: Duration::from_secs(75),
     linger: Duration::from_secs(1),
@@ -169,7 +169,7 @@ pub fn bind(
                 let service = Rc::new(app.new_service(()).await?);
                 let dispatcher = dispatcher(Rc::clone(&service), ending.clone(), Arc::clone(&base));
                 let dispatcher = dispatcher.new_service(()).await?;
-                let news = Rc::new(Ending::default());
+                let news = Rc::new(ServerEnding::default());
                 actix_web::rt::spawn(Rc::clone(&news).follow(async move { ending.notified().await }));
                 let shared = Rc::new(Shared { service, dispatcher, base, patience: PATIENCE, ending: news });
                 Ok::<_, ()>(fn_service(move |stream: TcpStream| {

@@ -12,8 +12,8 @@ use actix_http::error::DispatchError;
 use actix_http::{Protocol, Request, Response};
 use actix_service::Service;
 use actix_web::body::BoxBody;
-use dialogue::{Dialogue, End};
-pub(super) use dialogue::{Ending, Patience, Shared};
+pub(super) use dialogue::{ClientPatience, ServerEnding, Shared};
+use dialogue::{Dialogue, DialogueEnd};
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -46,8 +46,10 @@ where
         }
     };
     match poll_fn(|context| dialogue.poll(context)).await? {
-        End::Closed => Ok(()),
+        DialogueEnd::Closed => Ok(()),
         // On the heap: it is several times as large as what most connections need.
-        End::Other => Box::pin(shared.dispatcher.call((dialogue.rest(), Protocol::Http1, peer))).await,
+        DialogueEnd::Other => {
+            Box::pin(shared.dispatcher.call((dialogue.rest(), Protocol::Http1, peer))).await
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! Memory is held for what is on its way only: reading and writing borrow a buffer from the thread.
 
 use super::request::{self, Sent};
-use super::response::{self, Framing};
+use super::response::{self, BodyFraming};
 use crate::http::base_path;
 use crate::http::connection::ClientConnection;
 use crate::http::pipeline::PipelinedConnection;
@@ -42,7 +42,7 @@ thread_local! {
 
 /// Its limits.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::http) struct Patience {
+pub(in crate::http) struct ClientPatience {
     /// Until the first byte.
     pub(in crate::http) first: Duration,
     /// Between an answer and the next request.
@@ -53,12 +53,12 @@ pub(in crate::http) struct Patience {
 
 /// Tells the connections of a worker that the server ends.
 #[derive(Debug, Default)]
-pub(in crate::http) struct Ending {
+pub(in crate::http) struct ServerEnding {
     begun: Cell<bool>,
     news: Notify,
 }
 
-impl Ending {
+impl ServerEnding {
     /// Tells them, once `signal` says so.
     pub(in crate::http) async fn follow(self: Rc<Self>, signal: impl Future<Output = ()>) {
         signal.await;
@@ -75,8 +75,8 @@ pub(in crate::http) struct Shared<S, H> {
     pub(in crate::http) dispatcher: H,
     /// What a proxy puts before all paths.
     pub(in crate::http) base: Arc<str>,
-    pub(in crate::http) patience: Patience,
-    pub(in crate::http) ending: Rc<Ending>,
+    pub(in crate::http) patience: ClientPatience,
+    pub(in crate::http) ending: Rc<ServerEnding>,
 }
 
 /// The connection of one client.
@@ -109,14 +109,14 @@ enum Turn<F> {
     /// Ours: the answer is not there yet.
     Serving(F),
     /// The answer's: it is on its way.
-    Answering(BoxBody, Framing, bool),
+    Answering(BoxBody, BodyFraming, bool),
     /// What is written must leave; then the connection ends, or goes on.
     Flushing(bool),
     Closing(Pin<Box<Sleep>>),
 }
 
 /// How a dialogue ended.
-pub(super) enum End {
+pub(super) enum DialogueEnd {
     Closed,
     /// It goes on in actix's dispatcher, with [`Dialogue::rest`].
     Other,
@@ -168,9 +168,9 @@ where
     }
 
     /// Until it ends. An error: the connection is cut.
-    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Result<End>> {
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Result<DialogueEnd>> {
         if !self.listening {
-            // It wakes this task, which looks at `Ending::begun` then.
+            // It wakes this task, which looks at `ServerEnding::begun` then.
             self.listening = self.ending.as_mut().poll(context).is_pending();
         }
         loop {
@@ -179,7 +179,7 @@ where
                     Poll::Ready(Some(Sent::Plain(request, _))) => {
                         self.turn = Turn::Serving(self.shared.service.call(request));
                     }
-                    Poll::Ready(Some(_)) => return Poll::Ready(Ok(End::Other)),
+                    Poll::Ready(Some(_)) => return Poll::Ready(Ok(DialogueEnd::Other)),
                     Poll::Ready(None) => self.close(),
                     Poll::Pending if self.ends() => self.last(),
                     Poll::Pending => return Poll::Pending,
@@ -191,7 +191,7 @@ where
                     }
                     Poll::Pending => {
                         if self.poll_gone(context) {
-                            return Poll::Ready(Ok(End::Closed));
+                            return Poll::Ready(Ok(DialogueEnd::Closed));
                         }
                         return Poll::Pending;
                     }
@@ -199,7 +199,7 @@ where
                 Turn::Answering(..) => {
                     if self.poll_answer(context)?.is_pending() {
                         if self.poll_gone(context) {
-                            return Poll::Ready(Ok(End::Closed));
+                            return Poll::Ready(Ok(DialogueEnd::Closed));
                         }
                         return Poll::Pending;
                     }
@@ -218,11 +218,11 @@ where
                 }
                 Turn::Closing(limit) => {
                     if limit.as_mut().poll(context).is_ready() {
-                        return Poll::Ready(Ok(End::Closed));
+                        return Poll::Ready(Ok(DialogueEnd::Closed));
                     }
                     ready!(self.poll_write(context))?;
                     ready!(Pin::new(&mut self.connection).poll_shutdown(context))?;
-                    return Poll::Ready(Ok(End::Closed));
+                    return Poll::Ready(Ok(DialogueEnd::Closed));
                 }
             }
         }

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 /// How the bytes of an answer's body are told from what follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Framing {
+pub(super) enum BodyFraming {
     /// So many are still to come.
     Length(u64),
     Chunks,
@@ -21,28 +21,33 @@ pub(super) enum Framing {
 const AROUND: usize = 20;
 
 /// Writes the head. `closes`: the connection ends with the answer.
-pub(super) fn write_head(answer: &Response<()>, size: BodySize, closes: bool, out: &mut Vec<u8>) -> Framing {
+pub(super) fn write_head(
+    answer: &Response<()>,
+    size: BodySize,
+    closes: bool,
+    out: &mut Vec<u8>,
+) -> BodyFraming {
     let head = answer.head();
     let bodiless = matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let framing = match size {
-        _ if bodiless => Framing::Length(0),
-        BodySize::None => Framing::Length(0),
-        BodySize::Sized(length) => Framing::Length(length),
-        BodySize::Stream if head.chunked() => Framing::Chunks,
-        BodySize::Stream => Framing::ToTheEnd,
+        _ if bodiless => BodyFraming::Length(0),
+        BodySize::None => BodyFraming::Length(0),
+        BodySize::Sized(length) => BodyFraming::Length(length),
+        BodySize::Stream if head.chunked() => BodyFraming::Chunks,
+        BodySize::Stream => BodyFraming::ToTheEnd,
     };
     out.reserve(256 + 32 * head.headers.len());
     write_status(head, out);
     match (framing, size) {
-        (Framing::Length(length), BodySize::Sized(_)) if !bodiless => write_length(length, out),
-        (Framing::Chunks, _) => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+        (BodyFraming::Length(length), BodySize::Sized(_)) if !bodiless => write_length(length, out),
+        (BodyFraming::Chunks, _) => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
         _ => (),
     }
     if closes {
         out.extend_from_slice(b"connection: close\r\n");
     }
     // The length of what was not sent again stays as it was told.
-    let keeps_length = head.status == StatusCode::NOT_MODIFIED || framing == Framing::ToTheEnd;
+    let keeps_length = head.status == StatusCode::NOT_MODIFIED || framing == BodyFraming::ToTheEnd;
     let mut dated = false;
     for (name, value) in &head.headers {
         match *name {
@@ -96,31 +101,31 @@ fn write_date(out: &mut Vec<u8>) {
 }
 
 /// Writes a part of the body; what is longer than was announced is left out.
-pub(super) fn write_part(framing: &mut Framing, part: &[u8], out: &mut Vec<u8>) {
+pub(super) fn write_part(framing: &mut BodyFraming, part: &[u8], out: &mut Vec<u8>) {
     match framing {
-        Framing::Length(left) => {
+        BodyFraming::Length(left) => {
             let taken = part.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
             out.extend_from_slice(&part[..taken]);
             *left -= taken as u64;
         }
         // A chunk without bytes would be the last one.
-        Framing::Chunks if part.is_empty() => (),
-        Framing::Chunks => {
+        BodyFraming::Chunks if part.is_empty() => (),
+        BodyFraming::Chunks => {
             out.reserve(part.len() + AROUND);
             let _ = write!(out, "{:x}\r\n", part.len());
             out.extend_from_slice(part);
             out.extend_from_slice(b"\r\n");
         }
-        Framing::ToTheEnd => out.extend_from_slice(part),
+        BodyFraming::ToTheEnd => out.extend_from_slice(part),
     }
 }
 
 /// Writes the end of the body; an error: less has come than was announced.
-pub(super) fn write_end(framing: Framing, out: &mut Vec<u8>) -> Result<(), u64> {
+pub(super) fn write_end(framing: BodyFraming, out: &mut Vec<u8>) -> Result<(), u64> {
     match framing {
-        Framing::Length(0) | Framing::ToTheEnd => Ok(()),
-        Framing::Length(left) => Err(left),
-        Framing::Chunks => {
+        BodyFraming::Length(0) | BodyFraming::ToTheEnd => Ok(()),
+        BodyFraming::Length(left) => Err(left),
+        BodyFraming::Chunks => {
             out.extend_from_slice(b"0\r\n\r\n");
             Ok(())
         }
@@ -137,7 +142,7 @@ mod tests {
         size: BodySize,
         closes: bool,
         change: impl FnOnce(&mut ResponseHead),
-    ) -> (String, Framing) {
+    ) -> (String, BodyFraming) {
         let mut response = Response::with_body(status, ());
         change(response.head_mut());
         let mut out = Vec::new();
@@ -151,15 +156,15 @@ mod tests {
     fn heads_say_how_long_their_bodies_are() {
         let with = |size, closes| head(StatusCode::OK, size, closes, |_| ());
         for (size, closes, expected, framing) in [
-            (BodySize::Sized(7), false, "HTTP/1.1 200 OK|content-length: 7||", Framing::Length(7)),
+            (BodySize::Sized(7), false, "HTTP/1.1 200 OK|content-length: 7||", BodyFraming::Length(7)),
             (
                 BodySize::Sized(0),
                 true,
                 "HTTP/1.1 200 OK|content-length: 0|connection: close||",
-                Framing::Length(0),
+                BodyFraming::Length(0),
             ),
-            (BodySize::Stream, false, "HTTP/1.1 200 OK|transfer-encoding: chunked||", Framing::Chunks),
-            (BodySize::None, false, "HTTP/1.1 200 OK||", Framing::Length(0)),
+            (BodySize::Stream, false, "HTTP/1.1 200 OK|transfer-encoding: chunked||", BodyFraming::Chunks),
+            (BodySize::None, false, "HTTP/1.1 200 OK||", BodyFraming::Length(0)),
         ] {
             assert_eq!(with(size, closes), (expected.to_owned(), framing));
         }
@@ -178,7 +183,7 @@ mod tests {
         let reason = head(StatusCode::OK, BodySize::Sized(3), false, |head| head.reason = Some("Fine")).0;
         assert!(reason.starts_with("HTTP/1.1 200 Fine|"), "{reason}");
         let open = head(StatusCode::OK, BodySize::Stream, true, |head| head.no_chunking(true));
-        assert_eq!(open, ("HTTP/1.1 200 OK|connection: close||".to_owned(), Framing::ToTheEnd));
+        assert_eq!(open, ("HTTP/1.1 200 OK|connection: close||".to_owned(), BodyFraming::ToTheEnd));
     }
 
     #[test]
@@ -198,12 +203,12 @@ mod tests {
             let ended = write_end(framing, &mut out);
             (String::from_utf8(out).unwrap(), ended)
         };
-        assert_eq!(sent(Framing::Length(4), &["ab", "cd"]), ("abcd".to_owned(), Ok(())));
-        assert_eq!(sent(Framing::Length(3), &["ab", "cd"]), ("abc".to_owned(), Ok(())));
-        assert_eq!(sent(Framing::Length(5), &["ab", "cd"]), ("abcd".to_owned(), Err(1)));
+        assert_eq!(sent(BodyFraming::Length(4), &["ab", "cd"]), ("abcd".to_owned(), Ok(())));
+        assert_eq!(sent(BodyFraming::Length(3), &["ab", "cd"]), ("abc".to_owned(), Ok(())));
+        assert_eq!(sent(BodyFraming::Length(5), &["ab", "cd"]), ("abcd".to_owned(), Err(1)));
         let long = "x".repeat(26);
         let chunks = format!("2\r\nab\r\n1a\r\n{long}\r\n0\r\n\r\n");
-        assert_eq!(sent(Framing::Chunks, &["ab", "", &long]), (chunks, Ok(())));
-        assert_eq!(sent(Framing::ToTheEnd, &["ab", "cd"]), ("abcd".to_owned(), Ok(())));
+        assert_eq!(sent(BodyFraming::Chunks, &["ab", "", &long]), (chunks, Ok(())));
+        assert_eq!(sent(BodyFraming::ToTheEnd, &["ab", "cd"]), ("abcd".to_owned(), Ok(())));
     }
 }

@@ -25,13 +25,13 @@ mod wire;
 pub(crate) use body::Body;
 #[cfg(test)]
 pub(crate) use body::BodyError;
-pub(crate) use connection::ConnectionScope;
 pub(crate) use error::UpstreamError;
 pub(crate) use payload::{Edit, Payload};
 pub(crate) use pool::{Home, MAX_IDLE, Pool, Returned};
 pub(crate) use request_head::{RequestParts, WireRequest};
 pub(crate) use response_head::ResponseHead;
 pub(crate) use sent::SentRequest;
+pub(crate) use wire::ConnectionScope;
 
 /// The answer's head, with the headers that the client may see, and its body still to come.
 #[derive(Debug)]

@@ -3,18 +3,16 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use llm_manager_process::{BackendAddress, BackendStream};
-use tokio_util::sync::CancellationToken;
 
 use super::UpstreamError;
 use super::body_decoder::{BodyData, BodyDecoder};
 use super::request_head::WireRequest;
 use super::response_head::{Arrival, AwaitedHead};
-use super::wire::Wire;
+use super::wire::{ConnectionScope, Wire};
 
 /// A backend takes a connection at once, or something is wrong.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
@@ -31,15 +29,6 @@ pub(super) enum Broken {
     Lost(String),
     /// Bytes came which are no answer.
     Garbled(String),
-}
-
-/// What ties a connection to the Gateway that opened it.
-#[derive(Clone, Debug)]
-pub(crate) struct ConnectionScope {
-    /// Cancelled when the Gateway is gone: its connections end with it, wherever they are.
-    pub(crate) gone: CancellationToken,
-    /// Cloned into each of them, which counts them.
-    pub(crate) _count: Arc<()>,
 }
 
 pub(super) struct BackendConnection {

@@ -1,9 +1,10 @@
 //! A request that has a connection: whoever holds it drives both, so no other task has to be woken for a byte to pass.
 
-use super::connection::{BackendConnection, Broken, ConnectionScope};
+use super::connection::{BackendConnection, Broken};
 use super::pool::{Home, Pool};
 use super::request_head::WireRequest;
 use super::response_head::Arrival;
+use super::wire::ConnectionScope;
 use super::{Body, Response, UpstreamError};
 
 /// A request on its way to its backend.

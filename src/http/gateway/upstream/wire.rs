@@ -1,15 +1,15 @@
 //! The socket of a connection to a backend: writing what is to be sent, and reading through a buffer that all share.
 
-use super::connection::ConnectionScope;
 use super::payload::Payload;
 use llm_manager_process::BackendStream;
 use std::cell::Cell;
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_util::sync::WaitForCancellationFutureOwned;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// The most that is read at once.
 const BUFFER: usize = 64 * 1024;
@@ -19,6 +19,15 @@ const PIECES: usize = 16;
 thread_local! {
     /// What is read into, lent to one connection at a time: none of them has to keep a buffer while it waits.
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// What ties a connection to the Gateway that opened it.
+#[derive(Clone, Debug)]
+pub(crate) struct ConnectionScope {
+    /// Cancelled when the Gateway is gone: its connections end with it, wherever they are.
+    pub(crate) gone: CancellationToken,
+    /// Cloned into each of them, which counts them.
+    pub(crate) _count: Arc<()>,
 }
 
 /// One connection, and what is still to be written on it.

@@ -80,6 +80,16 @@ async fn connection_close_is_honoured() {
     read(post(&pool).await.unwrap()).await.unwrap();
 }
 
+#[test]
+fn what_waits_is_small() {
+    assert!(
+        size_of::<connection::BackendConnection>() <= 256,
+        "{}",
+        size_of::<connection::BackendConnection>()
+    );
+    assert!(size_of::<Body>() <= 256, "{}", size_of::<Body>());
+}
+
 /// Who says more than was asked for is not asked again: the next answer may be none of ours.
 #[actix_rt::test]
 async fn a_connection_with_something_left_to_say_is_closed() {

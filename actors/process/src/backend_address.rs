@@ -8,7 +8,7 @@ pub use stream::BackendStream;
 #[cfg(feature = "tls")]
 pub use tls::trusting;
 
-use http::header::{AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, REFERER};
+use http::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue};
 use llm_manager_policy::spec::UrlPlace;
 use std::fmt;
 use std::io;
@@ -124,16 +124,35 @@ impl BackendAddress {
         &self.host
     }
 
-    /// Gives a request what it needs to be taken there. What its client tells this manager, and what a browser tells of the
-    /// page that it shows, is no business of a server elsewhere.
-    pub fn dress(&self, headers: &mut HeaderMap) {
-        headers.insert(HOST, self.host.clone());
+    /// Whether a header of the client goes there, by its name in lower case. What a client tells this manager, and what a
+    /// browser tells of the page that it shows, is no business of a server elsewhere.
+    pub fn takes(&self, name: &str) -> bool {
         match &self.to {
-            To::Here(_) => {}
-            To::There(there) => there.dress(headers),
-            To::Node(node) => {
-                headers.insert(AUTHORIZATION, node.key.clone());
-            }
+            _ if name == "host" => false,
+            To::Here(_) => true,
+            To::There(_) => !is_private(name),
+            To::Node(_) => name != "authorization",
+        }
+    }
+
+    /// What every request there carries, beside what it takes of its client's.
+    pub fn own_headers(&self) -> impl Iterator<Item = (HeaderName, &HeaderValue)> {
+        let (via, key) = match &self.to {
+            To::Here(_) => (None, None),
+            To::There(there) => (Some((VIA, &there.manager)), there.key.as_ref()),
+            To::Node(node) => (None, Some(&node.key)),
+        };
+        [Some((HOST, &self.host)), via, key.map(|key| (AUTHORIZATION, key))].into_iter().flatten()
+    }
+
+    /// Gives a request what it needs to be taken there, and takes away what doesn't go there.
+    pub fn dress(&self, headers: &mut HeaderMap) {
+        let stays = headers.keys().filter(|name| !self.takes(name.as_str())).cloned();
+        for name in stays.collect::<Vec<_>>() {
+            headers.remove(name);
+        }
+        for (name, value) in self.own_headers() {
+            headers.append(name, value.clone());
         }
     }
 
@@ -165,33 +184,24 @@ fn open(stream: TcpStream) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-impl There {
-    fn dress(&self, headers: &mut HeaderMap) {
-        const PRIVATE: [HeaderName; 10] = [
-            AUTHORIZATION,
-            COOKIE,
-            ORIGIN,
-            REFERER,
-            HeaderName::from_static("x-api-key"),
-            HeaderName::from_static("api-key"),
-            HeaderName::from_static("x-goog-api-key"),
-            HeaderName::from_static("x-forwarded-for"),
-            HeaderName::from_static("x-real-ip"),
-            HeaderName::from_static("forwarded"),
-        ];
-        for name in PRIVATE {
-            headers.remove(name);
-        }
-        let of_browser = headers.keys().filter(|name| name.as_str().starts_with("sec-fetch-")).cloned();
-        for name in of_browser.collect::<Vec<_>>() {
-            headers.remove(name);
-        }
-        headers.append(VIA, self.manager.clone());
-        if let Some(key) = &self.key {
-            headers.insert(AUTHORIZATION, key.clone());
-        }
-    }
+/// Whether a header of this name tells of the client, of its key or of its page.
+fn is_private(name: &str) -> bool {
+    matches!(
+        name,
+        "authorization"
+            | "cookie"
+            | "origin"
+            | "referer"
+            | "x-api-key"
+            | "api-key"
+            | "x-goog-api-key"
+            | "x-forwarded-for"
+            | "x-real-ip"
+            | "forwarded"
+    ) || name.starts_with("sec-fetch-")
+}
 
+impl There {
     async fn connect(&self) -> io::Result<BackendStream> {
         let stream = open(TcpStream::connect((self.place.host.as_str(), self.place.port)).await?)?;
         match &self.tls {

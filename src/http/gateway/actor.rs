@@ -5,7 +5,9 @@
 //! a new Gateway for those that come.
 
 use super::in_flight::{InFlight, InFlightList};
-use super::upstream::{ConnectionScope, Home, MAX_IDLE, Payload, Pool, Returned, SentRequest, UpstreamError};
+use super::upstream::{
+    ConnectionScope, Home, MAX_IDLE, Pool, Returned, SentRequest, UpstreamError, WireRequest,
+};
 use actix::dev::{MessageResponse, OneshotSender};
 use actix::{Actor, AsyncContext, Context, Handler, Message};
 use llm_manager_actors::fault::Panic;
@@ -135,7 +137,7 @@ impl Drop for Gateway {
 #[rtype(result = "Result<SentRequest, UpstreamError>")]
 pub(crate) struct Forward {
     pub(crate) backend: Backend,
-    pub(crate) request: http::Request<Payload>,
+    pub(crate) request: WireRequest,
     /// On a connection of its own.
     pub(crate) afresh: bool,
     /// What people are told of it.
@@ -175,7 +177,7 @@ impl Handler<Forward> for Gateway {
     type Result = GatewayReply<Result<SentRequest, UpstreamError>>;
 
     fn handle(&mut self, forward: Forward, ctx: &mut Context<Self>) -> Self::Result {
-        let Forward { backend, mut request, afresh, told } = forward;
+        let Forward { backend, request, afresh, told } = forward;
         self.collect();
         if !self.sweeping {
             self.sweep_later(ctx);
@@ -183,7 +185,6 @@ impl Handler<Forward> for Gateway {
         self.roll.enter(&told);
         let (returns, counted) = (self.returns.clone(), Arc::clone(&self.load.0.requests));
         let pool = self.pool(&backend, ctx);
-        backend.endpoint().dress(request.headers_mut());
         let home = Home { backend, returns, _request: (counted, told) };
         let (request, home) = match afresh {
             true => (request, home),
@@ -213,7 +214,7 @@ impl Handler<Forward> for Gateway {
 #[derive(Message)]
 #[rtype(result = "Result<SentRequest, UpstreamError>")]
 struct Due {
-    request: http::Request<Payload>,
+    request: WireRequest,
     home: Home,
     afresh: bool,
 }

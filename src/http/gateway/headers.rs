@@ -1,52 +1,42 @@
-//! Which headers cross the gateway, and their translation: actix speaks http 0.2, hyper speaks http 1.
+//! Which headers cross the gateway.
 //!
 //! Headers about one connection stay on it (RFC 9110, 7.6.1). All others pass, repeated ones in their
 //! order.
 
 use super::unpack::Coding;
-use actix_web::http::header::{self as outer, HeaderMap, HeaderName, HeaderValue};
-use bytes::{Bytes, BytesMut};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use bytes::Bytes;
 use llm_manager_policy::usage::Framing;
 
 /// The client's headers as the backend gets them. `Content-Length` is left to the connection, which knows
 /// the body.
-pub(crate) fn to_backend(client: &HeaderMap, host: &http::HeaderValue) -> http::HeaderMap {
-    let named = Named::new(client.get_all(outer::CONNECTION).map(HeaderValue::as_bytes));
-    let passes = |name: &HeaderName| {
-        !matches!(*name, outer::HOST | outer::EXPECT | outer::CONTENT_LENGTH)
+pub(crate) fn to_backend(client: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+    let named = Named::new(client.get_all(header::CONNECTION).map(HeaderValue::as_bytes));
+    client.iter().filter(move |(name, _)| {
+        !matches!(**name, header::HOST | header::EXPECT | header::CONTENT_LENGTH)
             && !is_of_connection(name.as_str())
             && !named.contains(name.as_str())
-    };
-    let mut values = Values::new(client.iter().map(|(_, value)| value.as_bytes()));
-    let mut headers = http::HeaderMap::with_capacity(client.len() + 2);
-    headers.insert(http::header::HOST, host.clone());
-    for (name, value) in client.iter().filter(|(name, _)| passes(name)) {
-        let name = http::HeaderName::from_bytes(name.as_str().as_bytes());
-        let value = http::HeaderValue::from_maybe_shared(values.share(value.as_bytes()));
-        if let (Ok(name), Ok(value)) = (name, value) {
-            headers.append(name, value);
-        }
-    }
-    headers
+    })
 }
 
-/// The backend's headers as the client gets them, but for `Content-Length`, which goes with the body, and for those
-/// that speak for our origin: the backend is not it.
-pub(crate) fn to_client(backend: &http::HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
-    let connection = backend.get_all(http::header::CONNECTION);
-    let named = Named::new(connection.iter().map(http::HeaderValue::as_bytes));
-    let passes = |name: &http::HeaderName| {
-        *name != http::header::CONTENT_LENGTH
+/// The backend's headers, which stand in `head`, as the client gets them, but for `Content-Length`, which goes with the
+/// body, and for those that speak for our origin: the backend is not it.
+pub(crate) fn to_client(head: &[u8], backend: &[httparse::Header<'_>]) -> Vec<(HeaderName, HeaderValue)> {
+    let connection = backend.iter().filter(|header| header.name.eq_ignore_ascii_case("connection"));
+    let named = Named::new(connection.map(|header| header.value));
+    let passes = |name: &HeaderName| {
+        *name != header::CONTENT_LENGTH
             && !is_of_connection(name.as_str())
             && !speaks_for_origin(name.as_str())
             && !named.contains(name.as_str())
     };
-    let mut values = Values::new(backend.values().map(http::HeaderValue::as_bytes));
+    let values = SharedValues::of(head);
     let mut headers = Vec::with_capacity(backend.len());
-    for (name, value) in backend.iter().filter(|(name, _)| passes(name)) {
-        let name = HeaderName::from_bytes(name.as_str().as_bytes());
-        let value = HeaderValue::from_maybe_shared(values.share(value.as_bytes()));
-        if let (Ok(name), Ok(value)) = (name, value) {
+    for found in backend {
+        if let Ok(name) = HeaderName::from_bytes(found.name.as_bytes())
+            && passes(&name)
+            && let Ok(value) = HeaderValue::from_maybe_shared(values.share(found.value))
+        {
             headers.push((name, value));
         }
     }
@@ -64,7 +54,7 @@ pub(crate) fn put(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue)
 
 /// How the body is compressed; empty: it isn't.
 pub(crate) fn coding(headers: &[(HeaderName, HeaderValue)]) -> &str {
-    let encoding = headers.iter().find(|(name, _)| *name == outer::CONTENT_ENCODING);
+    let encoding = headers.iter().find(|(name, _)| *name == header::CONTENT_ENCODING);
     let name = encoding.map_or("", |(_, value)| value.to_str().unwrap_or("?").trim());
     if name.eq_ignore_ascii_case("identity") { "" } else { name }
 }
@@ -72,7 +62,7 @@ pub(crate) fn coding(headers: &[(HeaderName, HeaderValue)]) -> &str {
 /// Whether these are the headers of a stream of server-sent events that can be read, and added to: one that
 /// is compressed can't.
 pub(crate) fn is_event_stream(headers: &[(HeaderName, HeaderValue)]) -> bool {
-    let content_type = headers.iter().find(|(name, _)| *name == outer::CONTENT_TYPE);
+    let content_type = headers.iter().find(|(name, _)| *name == header::CONTENT_TYPE);
     let is_of_events = content_type.is_some_and(|(_, value)| {
         let start = value.as_bytes().get(.."text/event-stream".len());
         start.is_some_and(|start| start.eq_ignore_ascii_case(b"text/event-stream"))
@@ -101,7 +91,7 @@ pub(crate) fn is_readable(headers: &[(HeaderName, HeaderValue)]) -> bool {
 
 /// The content type; empty when there is none, or it is no text.
 pub(crate) fn content_type(headers: &[(HeaderName, HeaderValue)]) -> &str {
-    let found = headers.iter().find(|(name, _)| *name == outer::CONTENT_TYPE);
+    let found = headers.iter().find(|(name, _)| *name == header::CONTENT_TYPE);
     found.and_then(|(_, value)| value.to_str().ok()).unwrap_or_default()
 }
 
@@ -184,17 +174,23 @@ impl<'a> Named<'a> {
     }
 }
 
-/// All values of one message in one allocation, of which each value gets its share.
-struct Values(BytesMut);
+/// One copy of a head, of which each value gets its share.
+struct SharedValues<'a> {
+    head: &'a [u8],
+    copy: Bytes,
+}
 
-impl Values {
-    fn new<'a>(values: impl Iterator<Item = &'a [u8]>) -> Self {
-        Self(BytesMut::with_capacity(values.map(<[u8]>::len).sum()))
+impl<'a> SharedValues<'a> {
+    fn of(head: &'a [u8]) -> Self {
+        Self { head, copy: Bytes::copy_from_slice(head) }
     }
 
-    fn share(&mut self, value: &[u8]) -> Bytes {
-        self.0.extend_from_slice(value);
-        self.0.split().freeze()
+    fn share(&self, value: &[u8]) -> Bytes {
+        let start = value.as_ptr().addr().wrapping_sub(self.head.as_ptr().addr());
+        match start.checked_add(value.len()) {
+            Some(end) if end <= self.copy.len() && !value.is_empty() => self.copy.slice(start..end),
+            _ => Bytes::copy_from_slice(value),
+        }
     }
 }
 
@@ -202,75 +198,38 @@ impl Values {
 mod tests {
     use super::*;
 
-    const HOST: http::HeaderValue = http::HeaderValue::from_static("127.0.0.1:9");
-
-    fn client(headers: &[(&'static str, &'static str)]) -> HeaderMap {
-        let mut map = HeaderMap::new();
-        for (name, value) in headers {
-            map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
-        }
-        map
+    /// Names and values as a client gets them.
+    fn passed(head: &[u8]) -> Vec<(String, Vec<u8>)> {
+        let mut found = [httparse::EMPTY_HEADER; 40];
+        let Ok(httparse::Status::Complete((_, found))) = httparse::parse_headers(head, &mut found) else {
+            panic!("no head")
+        };
+        let headers = to_client(head, found);
+        headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect()
     }
 
-    #[test]
-    fn headers_of_the_connection_stay_behind() {
-        let sent = to_backend(
-            &client(&[
-                ("host", "gateway"),
-                ("connection", "keep-alive, X-Hop"),
-                ("connection", "te"),
-                ("x-hop", "1"),
-                ("keep-alive", "timeout=5"),
-                ("te", "trailers"),
-                ("trailer", "x"),
-                ("transfer-encoding", "chunked"),
-                ("upgrade", "h2c"),
-                ("proxy-authorization", "secret"),
-                ("proxy-connection", "close"),
-                ("expect", "100-continue"),
-                ("content-length", "7"),
-                ("accept-encoding", "gzip"),
-                ("authorization", "Bearer x"),
-            ]),
-            &HOST,
-        );
-        let mut names: Vec<_> = sent.keys().map(http::HeaderName::as_str).collect();
-        names.sort_unstable();
-        assert_eq!(names, ["accept-encoding", "authorization", "host"]);
-        assert_eq!(sent["host"], "127.0.0.1:9");
-    }
-
-    #[test]
-    fn repeated_headers_and_odd_bytes_pass_in_order() {
-        let mut headers = client(&[("x-a", "1"), ("x-b", ""), ("x-a", "2"), ("x-a", "1")]);
-        headers.append(HeaderName::from_static("x-c"), HeaderValue::from_bytes(b"\xff\xfe").unwrap());
-        let sent = to_backend(&headers, &HOST);
-        assert_eq!(sent.get_all("x-a").iter().collect::<Vec<_>>(), ["1", "2", "1"]);
-        assert_eq!(sent["x-b"], "");
-        let back = to_client(&sent);
-        let values: Vec<_> = back.iter().filter(|(name, _)| name == "x-a").map(|(_, value)| value).collect();
-        assert_eq!(values, ["1", "2", "1"]);
-        assert!(back.iter().any(|(_, value)| value.as_bytes() == b"\xff\xfe"));
+    fn names(head: &str) -> Vec<String> {
+        passed(head.as_bytes()).into_iter().map(|(name, _)| name).collect()
     }
 
     #[test]
     fn the_way_back_drops_the_length_and_what_connection_names() {
-        let mut headers = http::HeaderMap::new();
-        for (name, value) in
-            [("connection", "close, x-hop"), ("x-hop", "1"), ("content-length", "3"), ("date", "now")]
-        {
-            headers.append(name, http::HeaderValue::from_static(value));
-        }
-        headers.append("x-a", http::HeaderValue::from_static("a"));
-        headers.append("x-a", http::HeaderValue::from_static("b"));
-        let names: Vec<_> = to_client(&headers).iter().map(|(name, _)| name.to_string()).collect();
-        assert_eq!(names, ["date", "x-a", "x-a"]);
+        let head = "Connection: close, X-Hop\r\nX-hop: 1\r\nContent-Length: 3\r\nDate: now\r\nX-A: a\r\nx-a: b\r\n\r\n";
+        assert_eq!(names(head), ["date", "x-a", "x-a"]);
+    }
+
+    #[test]
+    fn repeated_headers_and_odd_bytes_come_back_in_order() {
+        let back = passed(b"X-A: 1\r\nx-b:\r\nX-C: \xff\xfe\r\nx-a:  2 \r\nX-A: 1\r\n\r\n");
+        let wanted: [(&str, &[u8]); 5] =
+            [("x-a", b"1"), ("x-b", b""), ("x-c", b"\xff\xfe"), ("x-a", b"2"), ("x-a", b"1")];
+        let wanted = wanted.map(|(name, value)| (name.to_owned(), value.to_vec()));
+        assert_eq!(back, wanted);
     }
 
     #[test]
     fn a_backend_does_not_speak_for_our_origin() {
-        let mut headers = http::HeaderMap::new();
-        for name in [
+        let all = [
             "access-control-allow-origin",
             "access-control-allow-credentials",
             "set-cookie",
@@ -293,10 +252,9 @@ mod tests {
             "vary",
             "openai-processing-ms",
             "x-ratelimit-limit-requests",
-        ] {
-            headers.append(name, http::HeaderValue::from_static("x"));
-        }
-        let mut names: Vec<_> = to_client(&headers).iter().map(|(name, _)| name.to_string()).collect();
+        ];
+        let head: String = all.iter().map(|name| format!("{name}: x\r\n")).collect();
+        let mut names = names(&format!("{head}\r\n"));
         names.sort_unstable();
         let kept = "accept-ranges cache-control content-disposition content-type openai-processing-ms retry-after \
                     server vary x-accel-buffering x-ratelimit-limit-requests";

@@ -8,10 +8,10 @@ use super::actor::Tunnel;
 use super::exchange::Exchange;
 use super::form_body;
 use super::forward::{NEWS_OF_DEATH, broken_off, check_circle, crashed, path_and_query};
-use super::headers;
 use super::in_flight::InFlight;
 use super::lease::take_lease;
 use super::lookup::{mismatch, serving};
+use super::upstream::{RequestParts, ResponseHead};
 use crate::http::error::{ApiError, ApiErrorKind};
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::header::{self, HeaderMap};
@@ -30,8 +30,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
-/// Largest head of the backend's answer, and the largest refusal that is passed on.
-const LARGEST_HEAD: usize = 64 * 1024;
+/// Largest refusal that is passed on.
+const LARGEST_REFUSAL: usize = 64 * 1024;
 /// What is read from the backend at once.
 const PIECE: usize = 16 * 1024;
 /// How long the rest of a refusal may take.
@@ -122,7 +122,7 @@ impl Handshake<'_> {
         let lease = take_lease(self.exchange, self.model, || 1).await?;
         check_circle(self.exchange, self.model, &lease)?;
         account.leased(&lease);
-        let head = self.head(path, &lease);
+        let head = self.head(path, &lease)?;
         let late = async {
             match self.model.spec.first_byte_timeout {
                 Some(limit) => tokio::time::sleep(limit).await,
@@ -150,25 +150,20 @@ impl Handshake<'_> {
     }
 
     /// The head for the backend: the client's, with the backend's `Host` and without our key.
-    fn head(&self, path: Option<&str>, lease: &Lease) -> Vec<u8> {
-        let path = path_and_query(&self.exchange.request, path, self.asked.as_deref(), lease);
-        let endpoint = lease.endpoint();
-        let mut head = format!("GET {path} HTTP/1.1\r\n").into_bytes();
-        let mut passed = headers::to_backend(
-            &self.exchange.shared.access.keys.withhold(self.exchange.request.headers()),
-            endpoint.host(),
-        );
-        endpoint.dress(&mut passed);
-        if let Ok(id) = http::HeaderValue::from_bytes(self.exchange.id.value().as_bytes()) {
-            passed.insert("x-request-id", id);
-        }
-        for (name, value) in &passed {
-            for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
-                head.extend_from_slice(part);
-            }
-        }
-        head.extend_from_slice(b"connection: Upgrade\r\nupgrade: websocket\r\n\r\n");
-        head
+    fn head(&self, path: Option<&str>, lease: &Lease) -> Result<Vec<u8>, ApiError> {
+        const UPGRADE: &[u8] = b"connection: Upgrade\r\nupgrade: websocket\r\n\r\n";
+        let parts = RequestParts {
+            method: &Method::GET,
+            path_and_query: &path_and_query(&self.exchange.request, path, self.asked.as_deref(), lease),
+            headers: &self.exchange.shared.access.keys.withhold(self.exchange.request.headers()),
+            request_id: self.exchange.id.value(),
+        };
+        let mut head = parts.begin(lease.endpoint(), UPGRADE.len()).map_err(|error| {
+            let message = format!("model `{}`: {error}", self.model.spec.name);
+            ApiError::new(ApiErrorKind::InvalidRequest, message)
+        })?;
+        head.extend_from_slice(UPGRADE);
+        Ok(head)
     }
 
     async fn respond(
@@ -178,16 +173,16 @@ impl Handshake<'_> {
         lease: Lease,
         mut account: RequestAccount,
     ) -> HttpResponse {
-        let Answered { status, headers, mut tunnel, rest } = answered;
+        let Answered { head: ResponseHead { status, headers, length, .. }, mut tunnel, rest } = answered;
         account.answered(status.as_u16(), "", false, false);
         let mut builder = HttpResponse::build(status);
-        for (name, value) in headers::to_client(&headers) {
+        for (name, value) in headers {
             builder.append_header((name, value));
         }
         if status != StatusCode::SWITCHING_PROTOCOLS {
             let mut body = rest;
-            let length = headers.get("content-length").and_then(|value| value.to_str().ok()?.parse().ok());
-            let all = length.unwrap_or(LARGEST_HEAD).min(LARGEST_HEAD);
+            let length = length.and_then(|length| usize::try_from(length).ok());
+            let all = length.unwrap_or(LARGEST_REFUSAL).min(LARGEST_REFUSAL);
             let reading = async {
                 while body.len() < all
                     && matches!(tunnel.stream.read_buf(&mut body).await, Ok(read) if read > 0)
@@ -234,8 +229,7 @@ impl Handshake<'_> {
 
 /// What the backend says to a handshake.
 struct Answered {
-    status: StatusCode,
-    headers: http::HeaderMap,
+    head: ResponseHead,
     tunnel: Tunnel,
     /// What came behind the head.
     rest: BytesMut,
@@ -250,34 +244,11 @@ async fn ask(mut tunnel: Tunnel, head: &[u8]) -> io::Result<Answered> {
         if stream.read_buf(&mut came).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        if let Some((status, headers, length)) = parse(&came)? {
+        if let Some((head, length)) = ResponseHead::parse(&came).map_err(io::Error::other)? {
             let rest = came.split_off(length);
-            return Ok(Answered { status, headers, tunnel, rest });
-        }
-        if came.len() > LARGEST_HEAD {
-            return Err(io::Error::other("its answer has too large a head"));
+            return Ok(Answered { head, tunnel, rest });
         }
     }
-}
-
-/// The head of an answer, once it is whole.
-fn parse(came: &[u8]) -> io::Result<Option<(StatusCode, http::HeaderMap, usize)>> {
-    let mut found = [httparse::EMPTY_HEADER; 100];
-    let mut response = httparse::Response::new(&mut found);
-    let length = match response.parse(came).map_err(io::Error::other)? {
-        httparse::Status::Complete(length) => length,
-        httparse::Status::Partial => return Ok(None),
-    };
-    let status = StatusCode::from_u16(response.code.unwrap_or_default()).map_err(io::Error::other)?;
-    let mut headers = http::HeaderMap::new();
-    for header in response.headers {
-        if let (Ok(name), Ok(value)) =
-            (http::HeaderName::try_from(header.name), http::HeaderValue::from_bytes(header.value))
-        {
-            headers.append(name, value);
-        }
-    }
-    Ok(Some((status, headers, length)))
 }
 
 /// The bytes in both directions; as a body, those from the backend.
@@ -435,15 +406,5 @@ mod tests {
         };
         assert!(with("websocket") && with("h2c, WebSocket"));
         assert!(!with("h2c") && !is_asked_for(&HeaderMap::new()));
-    }
-
-    #[test]
-    fn a_head_is_read_once_it_is_whole() {
-        let head = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n\x81\x00";
-        assert!(parse(&head[..20]).unwrap().is_none());
-        let (status, headers, length) = parse(head).unwrap().unwrap();
-        assert_eq!((status.as_u16(), headers["sec-websocket-accept"].as_bytes()), (101, b"x".as_slice()));
-        assert_eq!(&head[length..], b"\x81\x00");
-        assert!(parse(b"\x00\x01").is_err());
     }
 }

@@ -157,8 +157,8 @@ impl Worker {
         told: &Arc<InFlight>,
     ) -> Result<Response, UpstreamError> {
         loop {
-            let (backend, told) = (backend.clone(), Arc::clone(told));
-            let forward = Forward { backend, request: parts.with(body.clone())?, afresh, told };
+            let request = parts.to(backend.endpoint(), &body)?;
+            let forward = Forward { backend: backend.clone(), request, afresh, told: Arc::clone(told) };
             let sent = self.gateway().await?.send(forward).await.map_err(|_| UpstreamError::Crashed)??;
             match sent.response().await {
                 Err(UpstreamError::Unsent) => afresh = true,

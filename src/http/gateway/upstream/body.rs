@@ -1,29 +1,30 @@
 //! The body of an answer. It owns its connection, drives it, and gives it back to the pool at its end.
 
 use std::collections::VecDeque;
-use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, ready};
 
 use actix_web::body::BodySize;
 use bytes::Bytes;
-use hyper::body::{Body as _, Incoming};
 
-use super::connection::{BackendConnection, describe};
+use super::body_decoder::{BodyData, BodyDecoder};
+use super::connection::BackendConnection;
 use super::pool::Home;
 
 /// The bytes of an answer as they come. Dropping it before its end closes the connection.
 #[derive(Debug)]
 pub(crate) struct Body {
     size: BodySize,
-    incoming: Incoming,
-    /// What a declared length still lacks.
-    missing: Option<u64>,
+    decoder: BodyDecoder,
     /// Nothing but the end of the connection ends it: a backend that died looks the same as one that has said all.
     pub ends_with_connection: bool,
     /// Until the end, or an error.
     open: Option<(Box<BackendConnection>, Home)>,
+    /// What came with the head.
+    first: Option<BodyData>,
     /// What has been looked at, and is still to be told.
     begun: VecDeque<Result<Bytes, BodyError>>,
+    /// How it has ended, to be told behind the bytes that came before.
+    failed: Option<BodyError>,
 }
 
 /// The backend broke the answer off.
@@ -36,31 +37,28 @@ pub(crate) struct BodyError {
 }
 
 impl Body {
+    /// `first` has come with the head.
     pub(super) fn new(
-        incoming: Incoming,
-        bodiless: bool,
-        announced: Option<u64>,
+        size: BodySize,
+        decoder: BodyDecoder,
+        first: BodyData,
         connection: Box<BackendConnection>,
         home: Home,
     ) -> Self {
-        let length = incoming.size_hint().exact();
-        let size = match (bodiless, announced, length) {
-            (true, Some(length), _) | (false, _, Some(length)) => BodySize::Sized(length),
-            (true, None, _) => BodySize::None,
-            (false, _, None) => BodySize::Stream,
-        };
-        let open = Some((connection, home));
-        let begun = VecDeque::new();
-        let mut body = Self { size, incoming, missing: length, ends_with_connection: false, open, begun };
-        if body.incoming.is_end_stream() {
-            body.finish();
+        let ends_with_connection = decoder.ends_with_connection();
+        let (open, begun) = (Some((connection, home)), VecDeque::new());
+        let mut body = Self { size, decoder, ends_with_connection, open, first: None, begun, failed: None };
+        if first.bytes.is_empty() {
+            body.take(first);
+        } else {
+            body.first = Some(first);
         }
         body
     }
 
     /// Whether its last byte has come.
     pub(crate) fn is_whole(&self) -> bool {
-        self.open.is_none() && self.begun.is_empty()
+        self.open.is_none() && self.begun.is_empty() && self.failed.is_none()
     }
 
     /// For the client's answer. After HEAD, the length that GET would have: no byte of it comes.
@@ -92,55 +90,46 @@ impl Body {
     }
 
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-        let mut driven = false;
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(self.take(first).map(Ok));
+        }
         loop {
-            let Some((connection, _)) = &mut self.open else { return Poll::Ready(None) };
-            // Only the connection brings bytes, and it wakes this task; see `BackendConnection::ask`.
-            match Pin::new(&mut self.incoming).poll_frame(&mut Context::from_waker(Waker::noop())) {
-                Poll::Ready(Some(Ok(frame))) => {
-                    // Trailers say nothing to our clients.
-                    let Ok(bytes) = frame.into_data() else { continue };
-                    self.missing = self.missing.map(|missing| missing.saturating_sub(bytes.len() as u64));
-                    if self.incoming.is_end_stream() {
-                        self.finish();
-                    }
-                    if !bytes.is_empty() {
+            let Some((connection, _)) = &mut self.open else {
+                return Poll::Ready(self.failed.take().map(Err));
+            };
+            match ready!(connection.poll_data(cx, &mut self.decoder)) {
+                Ok(Some(data)) => {
+                    if let Some(bytes) = self.take(data) {
                         return Poll::Ready(Some(Ok(bytes)));
                     }
                 }
-                Poll::Ready(Some(Err(error))) => return self.fail(describe(&error)),
-                Poll::Ready(None) if self.missing.is_some_and(|missing| missing > 0) => {
-                    return self.fail("it is shorter than its length".to_owned());
-                }
-                Poll::Ready(None) if connection.failure().is_some() => return self.fail_as_connection(),
-                Poll::Ready(None) => {
-                    self.finish();
+                Ok(None) if self.ends_with_connection => {
+                    self.open = None;
                     return Poll::Ready(None);
                 }
-                Poll::Pending if connection.has_ended() => return self.fail_as_connection(),
-                Poll::Pending if driven => return Poll::Pending,
-                Poll::Pending => {
-                    connection.drive(cx);
-                    driven = true;
+                Ok(None) => {
+                    return Poll::Ready(Some(Err(self.fail("the connection was closed before its end"))));
                 }
+                Err(error) => return Poll::Ready(Some(Err(self.fail(&error.to_string())))),
             }
         }
     }
 
-    fn finish(&mut self) {
-        if let Some((connection, home)) = self.open.take() {
+    /// Takes what came, and ends the exchange if that was all, or something is wrong: that is told behind it.
+    fn take(&mut self, data: BodyData) -> Option<Bytes> {
+        if let Some(why) = data.malformed {
+            self.failed = Some(self.fail(why));
+        } else if self.decoder.is_done()
+            && let Some((connection, home)) = self.open.take()
+            && !self.decoder.has_surplus()
+        {
             home.take_back(connection);
         }
+        (!data.bytes.is_empty()).then_some(data.bytes)
     }
 
-    fn fail_as_connection(&mut self) -> Poll<Option<Result<Bytes, BodyError>>> {
-        let failure = self.open.as_ref().and_then(|(connection, _)| connection.failure());
-        let why = failure.map_or_else(|| "connection closed".to_owned(), describe);
-        self.fail(why)
-    }
-
-    fn fail(&mut self, why: String) -> Poll<Option<Result<Bytes, BodyError>>> {
+    fn fail(&mut self, why: &str) -> BodyError {
         let crashed = self.open.take().is_some_and(|(connection, _)| connection.is_orphan());
-        Poll::Ready(Some(Err(BodyError { crashed, why })))
+        BodyError { crashed, why: why.to_owned() }
     }
 }

@@ -1,23 +1,18 @@
-//! One connection to the backend: opening it, asking on it, driving it.
+//! One connection to the backend: opening it, asking on it, waiting for its answer.
 
-use std::error::Error as _;
-use std::future::{Future, poll_fn};
-use std::io::{self, IoSlice};
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
-use std::task::{Context, Poll, Waker, ready};
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use llm_manager_process::{BackendAddress, BackendStream};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::task::coop;
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::{Payload, UpstreamError};
+use super::UpstreamError;
+use super::body_decoder::{BodyData, BodyDecoder};
+use super::request_head::WireRequest;
+use super::response_head::{Arrival, AwaitedHead};
+use super::wire::{ConnectionScope, Wire};
 
 /// A backend takes a connection at once, or something is wrong.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
@@ -25,10 +20,7 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// closed.
 const FILES_PAUSE: Duration = Duration::from_millis(20);
 const FILES_TRIES: u32 = 3000;
-/// The largest head, and the most that is read ahead of the client.
-const BUFFER: usize = 64 * 1024;
-/// What may come before the head of the answer itself: interim answers (1xx), of which a client hears nothing.
-const INTERIM: usize = 256 * 1024;
+const CLOSED: &str = "it was closed";
 
 /// How an answer failed to come.
 #[derive(Debug)]
@@ -39,48 +31,20 @@ pub(super) enum Broken {
     Garbled(String),
 }
 
-/// What ties a connection to the Gateway that opened it.
-#[derive(Clone, Debug)]
-pub(crate) struct ConnectionScope {
-    /// Cancelled when the Gateway is gone: its connections end with it, wherever they are.
-    pub(crate) gone: CancellationToken,
-    /// Cloned into each of them, which counts them.
-    pub(crate) _count: Arc<()>,
-}
-
-/// An answer on its way.
-type Answering = Pin<Box<dyn Future<Output = Result<http::Response<Incoming>, hyper::Error>> + Send>>;
-
 pub(super) struct BackendConnection {
-    sender: http1::SendRequest<Payload>,
-    answer: Option<Answering>,
-    driver: http1::Connection<TokioIo<Socket>, Payload>,
-    /// How the driver has finished; it must not be polled any more then.
-    end: Option<Result<(), hyper::Error>>,
-    seen: Arc<Seen>,
-    ties: ConnectionScope,
+    wire: Wire,
+    awaited: AwaitedHead,
+    /// The last answer leaves room for another request.
+    keeps: bool,
 }
 
-impl std::fmt::Debug for BackendConnection {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Connection").field("end", &self.end).field("seen", &self.seen).finish_non_exhaustive()
+impl fmt::Debug for BackendConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BackendConnection")
+            .field("awaited", &self.awaited)
+            .field("keeps", &self.keeps)
+            .finish_non_exhaustive()
     }
-}
-
-/// What happened on the socket, which the driver does not tell. One thread uses it; it is atomic because connections
-/// travel in messages.
-#[derive(Debug, Default)]
-struct Seen {
-    /// Bytes came since the last request was given to the driver.
-    read: AtomicBool,
-    /// The backend takes no more bytes.
-    write_failed: AtomicBool,
-    /// It has taken some of the last request.
-    written: AtomicBool,
-    /// The head of the answer is awaited.
-    awaited: AtomicBool,
-    /// Bytes that came meanwhile.
-    before_head: AtomicUsize,
 }
 
 /// Connects; while the limit of open files is reached, waits for one to be closed.
@@ -103,211 +67,74 @@ async fn connect(backend: &BackendAddress) -> io::Result<BackendStream> {
 }
 
 impl BackendConnection {
-    pub(super) async fn open(backend: &BackendAddress, ties: ConnectionScope) -> Result<Self, UpstreamError> {
+    pub(super) async fn open(
+        backend: &BackendAddress,
+        scope: ConnectionScope,
+    ) -> Result<Self, UpstreamError> {
         let stream = connect(backend).await.map_err(UpstreamError::Connect)?;
-        let seen = Arc::new(Seen::default());
-        let gone = Box::pin(ties.gone.clone().cancelled_owned());
-        let socket = TokioIo::new(Socket { stream, seen: Arc::clone(&seen), gone });
-        let (sender, driver) = http1::Builder::new()
-            .max_buf_size(BUFFER)
-            .handshake(socket)
-            .await
-            .map_err(|error| UpstreamError::Connect(io::Error::other(error)))?;
-        Ok(Self { sender, answer: None, driver, end: None, seen, ties })
+        Ok(Self { wire: Wire::new(stream, scope), awaited: AwaitedHead::default(), keeps: false })
     }
 
     /// Takes a request; `answer` sends it.
-    pub(super) fn ask(&mut self, request: http::Request<Payload>) {
-        self.seen.read.store(false, Relaxed);
-        self.seen.written.store(false, Relaxed);
-        self.seen.before_head.store(0, Relaxed);
-        self.seen.awaited.store(true, Relaxed);
-        self.answer = Some(Box::pin(self.sender.send_request(request)));
+    pub(super) fn ask(&mut self, request: WireRequest) {
+        self.keeps = false;
+        self.awaited = AwaitedHead::new(request.is_head);
+        self.wire.send(request.head, request.body);
     }
 
-    /// Drives the connection until the head of the answer is there; a large body may still be on its way then.
-    pub(super) async fn answer(&mut self) -> Result<http::Response<Incoming>, Broken> {
-        let Some(mut answer) = self.answer.take() else {
-            return Err(Broken::Lost("nothing was asked".to_owned()));
-        };
-        let answer = poll_fn(|cx| {
-            self.drive(cx);
-            // Only the driver brings the answer, and it was just polled with the real waker; a second
-            // one would wake this task for what it has in hand already.
-            match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                Poll::Ready(answer) => Poll::Ready(answer.map_err(|error| broken(&error))),
-                Poll::Pending if self.has_ended() => Poll::Ready(Err(self
-                    .failure()
-                    .map_or_else(|| Broken::Lost("connection closed".to_owned()), broken))),
-                Poll::Pending => {
-                    // The pause that tokio asked for was told to no one.
-                    if !coop::has_budget_remaining() {
-                        cx.waker().wake_by_ref();
-                    }
-                    Poll::Pending
+    /// Writes and reads until the head of the answer is there; a large body may still be on its way then.
+    pub(super) async fn answer(&mut self) -> Result<Arrival, Broken> {
+        poll_fn(|cx| self.poll_answer(cx)).await
+    }
+
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arrival, Broken>> {
+        let Self { wire, awaited, keeps } = self;
+        loop {
+            let came = ready!(wire.poll_read(cx, |came| awaited.accept(came)));
+            return Poll::Ready(match came {
+                Ok(Some(Ok(None))) => continue,
+                Ok(Some(Ok(Some(arrival)))) => {
+                    *keeps = arrival.keeps_connection;
+                    Ok(arrival)
                 }
-            }
-        });
-        let answer = answer.await;
-        self.seen.awaited.store(false, Relaxed);
-        if self.seen.before_head.load(Relaxed) > INTERIM && answer.is_err() {
-            let why = format!("more than {} KiB came before an answer", INTERIM >> 10);
-            return Err(Broken::Garbled(why));
-        }
-        answer
-    }
-
-    /// Lets the connection read and write. Afterwards either it has ended or `cx` is woken when there is
-    /// more to do.
-    pub(super) fn drive(&mut self, cx: &mut Context<'_>) {
-        if self.end.is_none()
-            && let Poll::Ready(result) = Pin::new(&mut self.driver).poll(cx)
-        {
-            self.end = Some(result);
+                Ok(Some(Err(why))) => Err(Broken::Garbled(why.into_owned())),
+                Ok(None) => Err(Broken::Lost(CLOSED.to_owned())),
+                Err(error) => Err(Broken::Lost(error.to_string())),
+            });
         }
     }
 
-    pub(super) fn failure(&self) -> Option<&hyper::Error> {
-        self.end.as_ref()?.as_ref().err()
-    }
-
-    pub(super) fn has_ended(&self) -> bool {
-        self.end.is_some()
+    /// The next bytes of the answer's body, up to what is malformed; `None`: the connection has ended.
+    pub(super) fn poll_data(
+        &mut self,
+        cx: &mut Context<'_>,
+        decoder: &mut BodyDecoder,
+    ) -> Poll<io::Result<Option<BodyData>>> {
+        self.wire.poll_read(cx, |came| decoder.decode(came))
     }
 
     /// Whether it ends because its Gateway is gone.
     pub(super) fn is_orphan(&self) -> bool {
-        self.ties.gone.is_cancelled()
+        self.wire.is_orphan()
     }
 
     /// Whether any byte came back for the last request.
     pub(super) fn heard_anything(&self) -> bool {
-        self.seen.read.load(Relaxed)
+        self.wire.heard
     }
 
     /// Whether the backend may have read any of the last request.
     pub(super) fn told_anything(&self) -> bool {
-        self.seen.written.load(Relaxed)
+        self.wire.told
     }
 
-    /// Whether another request may be sent: the last one and its answer are complete and neither side
-    /// wants to close.
-    pub(super) fn is_reusable(&mut self) -> bool {
-        if !self.seen.write_failed.load(Relaxed) {
-            self.drive(&mut Context::from_waker(Waker::noop()));
-        }
-        !self.has_ended() && !self.seen.write_failed.load(Relaxed) && self.sender.is_ready()
-    }
-}
-
-fn broken(error: &hyper::Error) -> Broken {
-    let why = describe(error);
-    if error.is_parse() { Broken::Garbled(why) } else { Broken::Lost(why) }
-}
-
-/// hyper's words with the cause, which it leaves out.
-pub(super) fn describe(error: &hyper::Error) -> String {
-    match error.source() {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
-    }
-}
-
-/// The socket, with one difference: when the backend takes no more bytes, writing goes on into nothing.
-/// It may have answered (413, 400) before it closed, and hyper would not look for that any more.
-struct Socket {
-    stream: BackendStream,
-    seen: Arc<Seen>,
-    gone: Pin<Box<WaitForCancellationFutureOwned>>,
-}
-
-impl Socket {
-    fn written(&self, wrote: io::Result<usize>, length: usize) -> io::Result<usize> {
-        wrote.or_else(|error| match error.kind() {
-            io::ErrorKind::BrokenPipe
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::NotConnected => {
-                self.seen.write_failed.store(true, Relaxed);
-                Ok(length)
-            }
-            _ => Err(error),
-        })
+    /// Whether another request may be sent once the answer is whole: the request is, and neither side wants to close.
+    pub(super) fn is_reusable(&self) -> bool {
+        self.keeps && self.wire.has_sent()
     }
 
-    fn note_written(&self, wrote: &io::Result<usize>) {
-        if matches!(wrote, Ok(length) if *length > 0) {
-            self.seen.written.store(true, Relaxed);
-        }
-    }
-}
-
-impl AsyncRead for Socket {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        match Pin::new(&mut self.stream).poll_read(cx, buffer) {
-            Poll::Ready(read) => read?,
-            Poll::Pending => {
-                ready!(self.gone.as_mut().poll(cx));
-                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
-            }
-        }
-        let came = buffer.filled().len() - before;
-        if came > 0 {
-            self.seen.read.store(true, Relaxed);
-        }
-        if self.seen.awaited.load(Relaxed) {
-            let bytes = self.seen.before_head.load(Relaxed) + came;
-            self.seen.before_head.store(bytes, Relaxed);
-            if bytes > INTERIM {
-                return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
-            }
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Socket {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if self.seen.write_failed.load(Relaxed) {
-            return Poll::Ready(Ok(bytes.len()));
-        }
-        let wrote = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes));
-        self.note_written(&wrote);
-        Poll::Ready(self.written(wrote, bytes.len()))
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let length = slices.iter().map(|slice| slice.len()).sum();
-        if self.seen.write_failed.load(Relaxed) {
-            return Poll::Ready(Ok(length));
-        }
-        let wrote = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, slices));
-        self.note_written(&wrote);
-        Poll::Ready(self.written(wrote, length))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.seen.write_failed.load(Relaxed) {
-            return Poll::Ready(Ok(()));
-        }
-        let flushed = ready!(Pin::new(&mut self.stream).poll_flush(cx)).map(|()| 0);
-        Poll::Ready(self.written(flushed, 0).map(|_| ()))
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    /// Whether the backend, which has nothing to say now, has neither closed it nor said something.
+    pub(super) fn is_alive(&mut self) -> bool {
+        self.wire.is_quiet()
     }
 }

@@ -1,13 +1,10 @@
 //! The body of a request: the client's bytes, with what the manager changes in them. A large body is not copied for
 //! a change of a few bytes: it is held once, however many images it has.
 
-use std::convert::Infallible;
+use std::io::IoSlice;
 use std::ops::Range;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
-use bytes::Bytes;
-use hyper::body::{Body, Frame, SizeHint};
+use bytes::{Buf, Bytes};
 
 /// Up to this size, copying costs less than writing several pieces.
 const SMALL: usize = 32 * 1024;
@@ -66,29 +63,33 @@ impl Payload {
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
-}
 
-impl Body for Payload {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        if self.next.is_empty() {
-            return Poll::Ready(None);
+    /// Copies all of it.
+    pub(super) fn write_to(&self, buffer: &mut Vec<u8>) {
+        for piece in std::iter::once(&self.next).chain(self.rest.iter().rev()) {
+            buffer.extend_from_slice(piece);
         }
-        let following = self.rest.pop().unwrap_or_default();
-        Poll::Ready(Some(Ok(Frame::data(std::mem::replace(&mut self.next, following)))))
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.next.is_empty()
+    /// Its first pieces, as many as there is room for.
+    pub(super) fn pieces<'a>(&'a self, room: &mut [IoSlice<'a>]) {
+        let pieces = std::iter::once(&self.next).chain(self.rest.iter().rev());
+        for (place, piece) in room.iter_mut().zip(pieces) {
+            *place = IoSlice::new(piece);
+        }
     }
 
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.len() as u64)
+    /// Leaves out so many bytes at its beginning, which are written.
+    pub(super) fn advance(&mut self, mut written: usize) {
+        while written > 0 && written >= self.next.len() {
+            written -= self.next.len();
+            let Some(following) = self.rest.pop() else {
+                self.next = Bytes::new();
+                return;
+            };
+            self.next = following;
+        }
+        self.next.advance(written);
     }
 }
 
@@ -96,19 +97,29 @@ impl Body for Payload {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::task::Waker;
 
-    fn sent(mut payload: Payload) -> Vec<u8> {
+    /// Written so many bytes at a time, or all that fits.
+    fn sent_by(mut payload: Payload, step: usize) -> Vec<u8> {
         let mut bytes = Vec::new();
         let announced = payload.len();
-        while let Poll::Ready(Some(Ok(frame))) =
-            Pin::new(&mut payload).poll_frame(&mut Context::from_waker(Waker::noop()))
-        {
-            bytes.extend_from_slice(&frame.into_data().unwrap());
+        while !payload.is_empty() {
+            let mut room = [IoSlice::new(&[]); 3];
+            payload.pieces(&mut room);
+            let pieces = room.iter().flat_map(|piece| piece.iter().copied());
+            let before = bytes.len();
+            bytes.extend(pieces.take(step));
+            let written = bytes.len() - before;
+            payload.advance(written);
         }
         assert_eq!(bytes.len(), announced);
-        assert!(payload.is_end_stream());
         bytes
+    }
+
+    fn sent(payload: Payload) -> Vec<u8> {
+        let mut copy = Vec::new();
+        payload.write_to(&mut copy);
+        assert_eq!(sent_by(payload, usize::MAX), copy);
+        copy
     }
 
     #[test]
@@ -136,6 +147,7 @@ mod tests {
             cuts in proptest::collection::btree_set(0_usize..200, 0..8),
             padding in prop_oneof![Just(0), Just(SMALL)],
             new in "[a-z]{0,5}",
+            step in 1_usize..300,
         ) {
             let body: Vec<u8> = (0..200 + padding).map(|at| (at % 251) as u8).collect();
             let cuts: Vec<usize> = cuts.into_iter().collect();
@@ -147,7 +159,9 @@ mod tests {
             for edit in edits.iter().rev() {
                 wanted.splice(edit.at.clone(), edit.new.iter().copied());
             }
-            prop_assert_eq!(sent(Payload::edited(&body.into(), edits)), wanted);
+            let payload = Payload::edited(&body.into(), edits);
+            prop_assert_eq!(&sent_by(payload.clone(), step), &wanted);
+            prop_assert_eq!(sent(payload), wanted);
         }
     }
 }

@@ -34,7 +34,7 @@ pub(crate) struct Returned {
 
 impl Home {
     /// Takes a connection back if it can be used again. Without a message: the Gateway looks when it needs one.
-    pub(super) fn take_back(self, mut connection: Box<BackendConnection>) {
+    pub(super) fn take_back(self, connection: Box<BackendConnection>) {
         // To a backend that ends, none is kept.
         if !self.backend.ending().is_cancelled() && connection.is_reusable() {
             // Too many have come back at once, or the Gateway is gone: the connection is closed.
@@ -67,7 +67,7 @@ impl Pool {
             if since.elapsed() >= self.max_age {
                 // All others are older still.
                 self.idle.clear();
-            } else if connection.is_reusable() {
+            } else if connection.is_alive() {
                 return Some(connection);
             }
         }
@@ -83,7 +83,7 @@ impl Pool {
     /// Closes what is too old or closed by the backend; says whether any is left.
     pub(crate) fn sweep(&mut self) -> bool {
         let max_age = self.max_age;
-        self.idle.retain_mut(|(since, connection)| since.elapsed() < max_age && connection.is_reusable());
+        self.idle.retain_mut(|(since, connection)| since.elapsed() < max_age && connection.is_alive());
         !self.idle.is_empty()
     }
 

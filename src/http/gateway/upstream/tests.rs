@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::body::BodySize;
 use actix_web::http::Method;
+use actix_web::http::header::HeaderMap;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 

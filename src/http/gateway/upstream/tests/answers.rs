@@ -98,6 +98,29 @@ async fn an_answer_that_breaks_off_is_an_error() {
 }
 
 #[actix_rt::test]
+async fn what_is_malformed_is_told_behind_what_came() {
+    const HEAD: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    const TOGETHER: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n3\r\ntwo\r\nx";
+    const SCRIPTS: &[&[Step]] = &[
+        &[Read, Send(TOGETHER), AwaitClose],
+        &[Read, Send(TOGETHER), AwaitClose],
+        &[Read, Send(HEAD), Pause(10), Send("3\r\none\r\n3\r\ntwo\r\nx"), AwaitClose],
+    ];
+    let (pool, _) = backend(SCRIPTS).await;
+    for looks in [false, true, true] {
+        let mut response = post(&pool).await.unwrap();
+        if looks {
+            assert_eq!(response.body.beginning(100).await, b"onetwo");
+        }
+        assert!(!response.body.is_whole());
+        assert_eq!(next(&mut response.body).await.unwrap().unwrap(), "onetwo");
+        assert!(next(&mut response.body).await.unwrap().is_err());
+        assert!(next(&mut response.body).await.is_none());
+    }
+    assert_eq!(pool.open(), (0, 0));
+}
+
+#[actix_rt::test]
 async fn a_body_may_end_with_its_connection() {
     const SCRIPTS: &[&[Step]] = &[
         &[Read, Send("HTTP/1.0 200 OK\r\n\r\none"), Pause(10), Send("two")],

@@ -80,6 +80,37 @@ async fn connection_close_is_honoured() {
     read(post(&pool).await.unwrap()).await.unwrap();
 }
 
+#[test]
+fn what_waits_is_small() {
+    assert!(
+        size_of::<connection::BackendConnection>() <= 256,
+        "{}",
+        size_of::<connection::BackendConnection>()
+    );
+    assert!(size_of::<Body>() <= 256, "{}", size_of::<Body>());
+}
+
+/// Who says more than was asked for is not asked again: the next answer may be none of ours.
+#[actix_rt::test]
+async fn a_connection_with_something_left_to_say_is_closed() {
+    const MORE: &str =
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nmine";
+    const BOTH: &str =
+        "HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+    const SCRIPTS: &[&[Step]] = &[
+        &[Read, Send(MORE), AwaitClose],
+        &[Read, Send(OK), Pause(5), Send("HTTP/1.1 408 Request Timeout\r\n\r\n"), AwaitClose],
+        &[Read, Send(BOTH), AwaitClose],
+        &[Read, Send(OK)],
+    ];
+    let (pool, log) = backend(SCRIPTS).await;
+    for _ in SCRIPTS {
+        assert_eq!(read(post(&pool).await.unwrap()).await.unwrap(), "ok");
+        settle().await;
+    }
+    assert_eq!(log.connections.get(), 4);
+}
+
 #[actix_rt::test]
 async fn no_connection_is_kept_to_a_backend_that_ends() {
     let (pool, log) = backend(&[&[Read, Send(OK), AwaitClose], &[Read, Send(OK), AwaitClose]]).await;

@@ -29,13 +29,13 @@ fmt: ## Formats the sources.
 	cargo fmt --all
 
 # What makes Pods brings a large library: it is compiled with its feature only. The program that `make run` builds has fewer features than
-# the one that is tested, and what stands for them must compile, too.
+# the one that is tested, and what stands for them must compile, too; with none at all, that is left to `test-all`.
 lint: ## Runs clippy; a warning is an error.
 	cargo clippy --workspace --exclude llm-manager-kubernetes --all-targets --features otel -- -D warnings
 	cargo clippy --bin llm-manager -- -D warnings
-	cargo clippy --bin llm-manager --no-default-features -- -D warnings
 
 test-all: test windows-test chaos soak kubernetes ## What `make test` leaves out, too: Wine, the tray, Pods, chaos, an hour of load.
+	cargo clippy --bin llm-manager --no-default-features -- -D warnings
 	tests/tray.sh
 
 packages: ## Builds what a release has, and tries the .deb (root, debootstrap, systemd-nspawn) and the container image (podman).

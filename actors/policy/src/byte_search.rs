@@ -1,24 +1,38 @@
 //! Finds bytes in many at once.
 
+const ONES: u64 = 0x0101_0101_0101_0101;
+
+/// Marks the bytes that are this one. A borrow can only mark bytes behind one that is truly there: the first mark is right.
+const fn marks(word: u64, byte: u8) -> u64 {
+    let zeros = word ^ (ONES * byte as u64);
+    zeros.wrapping_sub(ONES) & !zeros & (ONES << 7)
+}
+
 /// Where the first `"` or `\` is, or the length.
 pub(crate) fn quote(bytes: &[u8]) -> usize {
-    // In a form that has an instruction for many bytes at once.
+    // Most strings are short: eight bytes at a time, then as many as one instruction compares.
+    const SHORT: usize = 4;
+    let (words, _) = bytes.as_chunks::<8>();
+    let mut from = 0;
+    for word in words.iter().take(SHORT) {
+        let word = u64::from_le_bytes(*word);
+        let found = marks(word, b'"') | marks(word, b'\\');
+        if found != 0 {
+            return from + found.trailing_zeros() as usize / 8;
+        }
+        from += 8;
+    }
     let may = |byte: u8| (byte ^ b'"').min(byte ^ b'\\') == 0;
-    find(bytes, may, |byte| matches!(byte, b'"' | b'\\'))
+    from + find(bytes.get(from..).unwrap_or_default(), may, |byte| matches!(byte, b'"' | b'\\'))
 }
 
 /// Where the first `"`, `\` or line end is, or the length. For short texts: eight bytes at a time.
 pub(crate) fn text_end(bytes: &[u8]) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const TOPS: u64 = ONES << 7;
-    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & TOPS;
-    let is = |word: u64, byte: u8| zeros(word ^ (ONES * u64::from(byte)));
     let (words, _) = bytes.as_chunks::<8>();
     let mut from = 0;
     for word in words {
         let word = u64::from_le_bytes(*word);
-        // A borrow can only mark bytes behind one that is truly there: the first mark is right.
-        let found = is(word, b'"') | is(word, b'\\') | is(word, b'\n') | is(word, b'\r');
+        let found = marks(word, b'"') | marks(word, b'\\') | marks(word, b'\n') | marks(word, b'\r');
         if found != 0 {
             return from + found.trailing_zeros() as usize / 8;
         }

@@ -131,6 +131,31 @@ fn a_body_that_stops_or_trickles_is_refused_and_its_connection_closed() {
     assert!(manager.starts("chat").is_empty(), "nothing is started for them");
 }
 
+/// With a clock that goes thirty times as fast: 75 seconds are two and a half.
+#[test]
+fn a_connection_that_stays_quiet_is_closed() {
+    let Some(clock) = Clock::hurried(30) else { return };
+    let environment = clock.environment();
+    let environment: Vec<_> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let manager = Manager::start_with(&Config::with(Model::chat("chat")), &environment);
+    let connect = || {
+        let client = TcpStream::connect(manager.url().trim_start_matches("http://")).unwrap();
+        client.set_read_timeout(Some(3 * PATIENCE)).unwrap();
+        client
+    };
+    let silent = connect();
+    let mut halfway = connect();
+    halfway.write_all(b"GET /health HTT").unwrap();
+    let mut kept = connect();
+    kept.write_all(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    assert_says(&told(silent), &["HTTP/1.1 408 "]);
+    assert_says(&told(halfway), &["HTTP/1.1 408 "]);
+    let answered = told(kept);
+    assert_says(&answered, &["HTTP/1.1 200 "]);
+    assert!(!answered.contains("408"), "a client that was served may go without a word: {answered}");
+    wait_until("no connection is left", PATIENCE, || connections(&manager).0 == 0);
+}
+
 /// Answers that are no answers, in bytes: 8 MiB of them.
 fn storm() -> Vec<u8> {
     b"HTTP/1.1 102 Processing\r\n\r\n".repeat((8 << 20) / 27)

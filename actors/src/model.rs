@@ -41,7 +41,7 @@ mod wording;
 pub use actor::{Model, ModelContext};
 pub use directory::Directory;
 pub use handle::ModelHandle;
-pub use lease::{Backend, BreakReason, Lease, MemoryWanted};
+pub use lease::{Backend, BreakReason, Lease};
 pub use messages::{
     By, Cancel, GetWaiting, Operate, Reconfigure, Refused, RefusedReason, Timeouts, Verb, WaitingClient,
     WaitingRequest, WaitingRequests,

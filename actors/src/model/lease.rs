@@ -9,7 +9,6 @@ use llm_manager_policy::replicas::least_busy;
 use llm_manager_policy::spec::{Class, Routes};
 use llm_manager_process::BackendAddress;
 use std::fmt;
-use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -145,16 +144,6 @@ impl RunGate {
     }
 }
 
-/// Whether another model waits for the memory of a run.
-pub struct MemoryWanted(Arc<RunGate>);
-
-impl MemoryWanted {
-    /// True from the moment at which the run was asked to yield.
-    pub fn is_wanted(&self) -> bool {
-        self.0.wanted.load(Ordering::Relaxed)
-    }
-}
-
 /// One run of a backend. It holds nothing: connections to it may be kept without a lease.
 #[derive(Clone)]
 pub struct Backend(Arc<RunGate>);
@@ -166,9 +155,30 @@ impl fmt::Debug for Backend {
 }
 
 impl Backend {
+    /// Resolves when an answer of it must be broken off, and says why. `cancelled`: whether it is this request alone; whoever has it
+    /// say so calls [`Backend::wake`] afterwards.
+    pub async fn broken(&self, cancelled: impl Fn() -> bool) -> BreakReason {
+        loop {
+            // Before the look: what comes after it is not missed.
+            let news = self.0.news.notified();
+            if let Some(reason) = self.0.break_reason.get() {
+                return *reason;
+            }
+            if cancelled() {
+                return BreakReason::Cancelled;
+            }
+            news.await;
+        }
+    }
+
     /// Has all its requests look whether they are cancelled.
     pub fn wake(&self) {
         self.0.news.notify_waiters();
+    }
+
+    /// Whether another model waits for the memory of this run: true from the moment at which it was asked to yield.
+    pub fn is_wanted(&self) -> bool {
+        self.0.wanted.load(Ordering::Relaxed)
     }
 
     /// A backend that is always there, for tests.
@@ -312,36 +322,9 @@ impl Lease {
         alone
     }
 
-    /// Tells, also when the lease is gone, whether another model waits for the memory of this run.
-    pub fn wanted(&self) -> MemoryWanted {
-        MemoryWanted(Arc::clone(&self.door))
-    }
-
     /// The run that it holds, for those who keep connections to it.
     pub fn backend(&self) -> Backend {
         Backend(Arc::clone(&self.door))
-    }
-
-    /// Resolves when the answer must be broken off, and says why. `cancelled`: whether it is this request alone; whoever has it say so
-    /// wakes them afterwards ([`Backend::wake`]).
-    pub fn broken(
-        &self,
-        cancelled: impl Fn() -> bool + 'static,
-    ) -> impl Future<Output = BreakReason> + 'static {
-        let door = Arc::clone(&self.door);
-        async move {
-            loop {
-                // Before the look: what comes after it is not missed.
-                let news = door.news.notified();
-                if let Some(reason) = door.break_reason.get() {
-                    return *reason;
-                }
-                if cancelled() {
-                    return BreakReason::Cancelled;
-                }
-                news.await;
-            }
-        }
     }
 
     /// Why all of its backend's answers were broken off, if they were.

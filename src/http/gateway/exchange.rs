@@ -103,7 +103,7 @@ impl Exchange {
             queued: self.began.elapsed(),
             since: Instant::now(),
             cancelled: AtomicBool::new(false),
-            backend: Some(lease.backend()),
+            backend: lease.backend(),
         })
     }
 

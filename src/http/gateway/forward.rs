@@ -177,7 +177,7 @@ pub(crate) async fn forward(
             continue;
         }
         let news = if lease.endpoint().local_address().is_some() { NEWS_OF_DEATH } else { NEWS_FROM_AFAR };
-        let broken = tokio::time::timeout(news, told.broken(&lease)).await;
+        let broken = tokio::time::timeout(news, told.broken()).await;
         drop(lease);
         let name = &model.spec.name;
         match tries.judge(fate(broken.ok())) {
@@ -221,10 +221,7 @@ async fn moves_on(model: &ModelHandle, lease: &Lease, told: &Arc<InFlight>) -> b
     lease.endpoint().is_elsewhere()
         && others
         && lease.sent_away()
-        && matches!(
-            tokio::time::timeout(NEWS_OF_DEATH, told.broken(lease)).await,
-            Ok(BreakReason::BackendGone)
-        )
+        && matches!(tokio::time::timeout(NEWS_OF_DEATH, told.broken()).await, Ok(BreakReason::BackendGone))
 }
 
 /// Refuses a request that has been here before: two managers that name each other would hand it on for ever.
@@ -267,9 +264,9 @@ async fn send(
         headers: &outgoing.headers,
         request_id: id.to_backend(),
     };
-    let answered = worker.send(lease.backend(), parts, outgoing.payload(name), again, told);
+    let answered = worker.send(&told.backend, parts, outgoing.payload(name), again, told);
     let broken = async {
-        let reason = told.broken(lease).await;
+        let reason = told.broken().await;
         if reason == BreakReason::BackendGone {
             // Its sockets are closed: the exchange ends by itself, perhaps with an answer already sent.
             tokio::time::sleep(Duration::from_secs(1)).await;

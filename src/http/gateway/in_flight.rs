@@ -3,7 +3,7 @@
 //! Nobody signs off: an entry lives as long as its request does, and the list drops the dead ones when it has grown.
 
 use actix_web::http::header::HeaderValue;
-use llm_manager_actors::model::{Backend, BreakReason, Lease, ModelHandle};
+use llm_manager_actors::model::{Backend, BreakReason, ModelHandle};
 use llm_manager_policy::spec::Class;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,23 +27,22 @@ pub(crate) struct InFlight {
     pub(crate) since: Instant,
     /// An operator has ended it.
     pub(crate) cancelled: AtomicBool,
-    /// Has it look at that; `None`: nobody looks.
-    pub(crate) backend: Option<Backend>,
+    /// Whose run serves it.
+    pub(crate) backend: Backend,
 }
 
 impl InFlight {
-    /// Resolves when its answer must be broken off, and says why. `lease`: its own.
-    pub(crate) fn broken(self: &Arc<Self>, lease: &Lease) -> impl Future<Output = BreakReason> + 'static {
+    /// Resolves when its answer must be broken off, and says why.
+    pub(crate) fn broken(self: &Arc<Self>) -> impl Future<Output = BreakReason> + 'static {
+        // What all requests of a run share is counted by none of them more often than need be: workers would wait for each other.
         let told = Arc::clone(self);
-        lease.broken(move || told.is_cancelled())
+        async move { told.backend.broken(|| told.is_cancelled()).await }
     }
 
     /// An operator ends it.
     pub(crate) fn cancel(&self) {
         self.cancelled.store(true, Ordering::Release);
-        if let Some(backend) = &self.backend {
-            backend.wake();
-        }
+        self.backend.wake();
     }
 
     /// Whether an operator has ended it.
@@ -91,7 +90,7 @@ pub(crate) fn nobody() -> Arc<InFlight> {
         queued: Duration::ZERO,
         since: Instant::now(),
         cancelled: AtomicBool::new(false),
-        backend: None,
+        backend: Backend::at(llm_manager_process::BackendAddress::local(([127, 0, 0, 1], 9).into())),
     })
 }
 

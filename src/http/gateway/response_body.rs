@@ -52,7 +52,8 @@ pub(crate) struct ResponseBody {
     unpacker: Option<Box<Unpacker>>,
     /// What is still to be unpacked.
     packed: Bytes,
-    lease: Lease,
+    /// Holds the backend until the answer has ended.
+    _lease: Lease,
     told: Arc<InFlight>,
     /// Parts of a chunk from which something was taken out.
     ready: VecDeque<Bytes>,
@@ -73,7 +74,7 @@ pub(crate) struct ResponseBody {
 impl ResponseBody {
     /// Tells the client's connection for whose memory it is.
     pub(super) fn watched_by(&self, request: &HttpRequest) {
-        ConnectionState::watch(request, self.lease.wanted(), &self.told, None);
+        ConnectionState::watch(request, &self.told, None);
     }
 
     /// The backend's headers, and its body on the way.
@@ -116,7 +117,7 @@ impl ResponseBody {
             body: Some(response.body),
             unpacker,
             packed: Bytes::new(),
-            lease,
+            _lease: lease,
             told,
             ready: VecDeque::new(),
             progress: Progress::Running,
@@ -247,7 +248,7 @@ impl ResponseBody {
         if self.break_noticed {
             return None;
         }
-        let broken = self.broken.get_or_insert_with(|| Box::pin(self.told.broken(&self.lease)));
+        let broken = self.broken.get_or_insert_with(|| Box::pin(self.told.broken()));
         let Poll::Ready(reason) = broken.as_mut().poll(context) else { return None };
         self.break_noticed = true;
         let name = &self.model.spec.name;

@@ -7,13 +7,12 @@
 
 use super::in_flight::InFlight;
 use actix_web::{HttpMessage, HttpRequest};
-use llm_manager_actors::model::MemoryWanted;
 use std::cell::RefCell;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
-use std::sync::Arc;
+use std::sync::{self, Arc};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -39,31 +38,24 @@ pub(crate) trait TimedAnswer {
 /// What a connection knows of the answer on it.
 #[derive(Default)]
 pub(crate) struct ConnectionState {
-    wanted: RefCell<Option<MemoryWanted>>,
-    /// Of the request: it may end long before its connection does.
-    told: RefCell<std::sync::Weak<InFlight>>,
+    /// The request: it may end long before its connection does.
+    told: RefCell<sync::Weak<InFlight>>,
     answer: RefCell<Option<Weak<dyn TimedAnswer>>>,
 }
 
 impl ConnectionState {
     /// Has the connection of this request look after its answer.
-    pub(crate) fn watch(
-        request: &HttpRequest,
-        wanted: MemoryWanted,
-        told: &Arc<InFlight>,
-        answer: Option<Weak<dyn TimedAnswer>>,
-    ) {
+    pub(crate) fn watch(request: &HttpRequest, told: &Arc<InFlight>, answer: Option<Weak<dyn TimedAnswer>>) {
         // actix's dispatcher keeps it with the connection, the front gives it to each request.
         let given = request.extensions().get::<Rc<Self>>().map(Rc::clone);
         if let Some(pace) = given.or_else(|| request.conn_data::<Rc<Self>>().map(Rc::clone)) {
-            pace.wanted.replace(Some(wanted));
             pace.told.replace(Arc::downgrade(told));
             pace.answer.replace(answer);
         }
     }
 
     fn is_wanted(&self) -> bool {
-        self.wanted.borrow().as_ref().is_some_and(MemoryWanted::is_wanted)
+        self.told.borrow().upgrade().is_some_and(|told| told.backend.is_wanted())
     }
 
     /// Whether an operator has ended the request.

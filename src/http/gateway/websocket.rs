@@ -133,7 +133,7 @@ impl Handshake<'_> {
         let answered = tokio::select! {
             biased;
             answered = self.ask(&lease, &told, &head) => answered,
-            reason = told.broken(&lease) => return Err(broken_off(self.model, reason)),
+            reason = told.broken() => return Err(broken_off(self.model, reason)),
             () = late => Err(io::Error::other("no answer within its first_byte_timeout")),
         };
         let answered = answered.map_err(|error| {
@@ -200,7 +200,7 @@ impl Handshake<'_> {
         builder.upgrade("websocket");
         let spec = &self.model.spec;
         let silence = spec.idle_timeout.or(spec.alive_time);
-        let broken: Pin<Box<dyn Future<Output = BreakReason>>> = Box::pin(tunnel.told.broken(&lease));
+        let broken: Pin<Box<dyn Future<Output = BreakReason>>> = Box::pin(tunnel.told.broken());
         let relay = Relay {
             payload,
             crashed: Box::pin(tunnel.gone.clone().cancelled_owned()),

@@ -150,7 +150,7 @@ impl Worker {
     /// Sends a request and waits for the head of its answer, as long as it takes. The backend gets it at most once.
     pub(crate) async fn send(
         &self,
-        backend: Backend,
+        backend: &Backend,
         parts: RequestParts<'_>,
         body: Payload,
         mut afresh: bool,

@@ -20,9 +20,9 @@ pub(in crate::http::gateway) fn served(answer: ResponseBody, request: &HttpReque
     if answer.silence.is_none() {
         return BoxBody::new(answer);
     }
-    let (wanted, told) = (answer.lease.wanted(), Arc::clone(&answer.told));
+    let told = Arc::clone(&answer.told);
     let (shared, held) = Shared::new(answer);
-    ConnectionState::watch(request, wanted, &told, Some(held));
+    ConnectionState::watch(request, &told, Some(held));
     BoxBody::new(shared)
 }
 

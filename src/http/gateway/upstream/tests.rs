@@ -150,7 +150,7 @@ async fn send_on(
     };
     let body = Bytes::from_static(body.as_bytes());
     let told = nobody();
-    let sent = pool.0.worker.send(pool.0.backend.clone(), parts, body.into(), afresh, &told);
+    let sent = pool.0.worker.send(&pool.0.backend, parts, body.into(), afresh, &told);
     tokio::time::timeout(Duration::from_secs(5), sent).await.expect("no answer in time")
 }
 

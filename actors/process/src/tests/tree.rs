@@ -45,16 +45,19 @@ fn is_inside(pid: u32) -> bool {
 #[cfg(target_os = "linux")]
 #[actix_rt::test]
 async fn a_backend_is_born_as_a_child_of_ours_and_nobody_else_is() {
+    let children = || {
+        let all = platform::processes().unwrap().into_iter();
+        all.filter(|info| info.parent == std::process::id()).map(|info| info.id.pid).collect::<Vec<_>>()
+    };
+    // Of other tests, where they share the process.
+    let before = children();
+    let children = || children().into_iter().filter(|pid| !before.contains(pid)).collect::<Vec<_>>();
     let house = House::new();
     let run = house.shell("echo $$; trap 'exit 7' TERM; while :; do sleep 0.02; done").await;
     let pids = pids(&*run, 1).await;
     assert_eq!(run.pid(), Some(pids[0]));
     let info = platform::process(pids[0]).unwrap().unwrap();
     assert_eq!((info.parent, info.group), (std::process::id(), pids[0]));
-    let children = || {
-        let all = platform::processes().unwrap().into_iter();
-        all.filter(|info| info.parent == std::process::id()).map(|info| info.id.pid).collect::<Vec<_>>()
-    };
     until("the one that was in between is waited for", || children() == pids).await;
     run.terminate();
     assert_eq!(ended(&*run).await.status, "exit code 7");

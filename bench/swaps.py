@@ -2,11 +2,13 @@
 """How long people wait when models take turns: swaps, cold starts, patterns; beside llama-swap if it is there.
 
     bench/swaps.py [--manager PATH] [--fake PATH] [--llama-swap PATH] [--llama-server PATH --gguf FILE...]
-                   [--rounds N] [--load SECONDS]... [--only SECTION]...
+                   [--rounds N] [--overlap] [--load SECONDS]... [--only SECTION]...
 
 Sections: swap; cold; pattern; beside: one request to B amid short ones to A; shared: one request to B beside two clients of A
 who leave it not a moment idle; loading: CPU of the manager while five models load; and engine: swaps between two copies of each
-FILE by the real llama-server, and the two clients, beside its own router (`llama-server --models-dir`); and parked: swaps to and
+FILE by the real llama-server, and the two clients, beside its own router (`llama-server --models-dir`), all in turns; where other
+programs use the cores, the spinning threads of its OpenMP wait for each other for 200 ms at a time, which
+`OMP_WAIT_POLICY=passive` in the environment leaves out; and parked: swaps to and
 fro of models that load in 5 s and sleep in 0.05 s, wake in 0.1 s instead, and of the same stopped and started. Each model wants 12,000 MiB of a card of 16,000, so only one fits at a time. The model
 server is fake-model-server: it opens its port at once and answers 503 until its load time has passed, as llama-server does.
 The card is a command under `devices:` that either tells what is in use (the processes that are alive), or only its total.
@@ -79,7 +81,7 @@ class Target:
 
 
 class Manager(Target):
-    def __init__(self, options, folder, load, device, models="abc", gguf=None, parks=False, **program):
+    def __init__(self, options, folder, load, device, models="abc", gguf=None, parks=False, overlap=False, **program):
         self.folder, self.port = folder, free_port()
         folder.mkdir()
         (folder / "alive").mkdir()
@@ -106,7 +108,8 @@ class Manager(Target):
             start.write_text(f"#!/bin/sh\necho $$ > {folder}/alive/{model}\nexec {server}\n")
             start.chmod(0o755)
             sleeps = {"park": {"with": "vllm"}, "parked_mb": {"cpu": 64, "card": 500}} if parks else {}
-            config["Local-Models"][model] = {**sleeps, "only": {"script_path": str(start), **needs}}
+            early = {"overlap": True} if overlap else {}
+            config["Local-Models"][model] = {**sleeps, **early, "only": {"script_path": str(start), **needs}}
         (folder / "config.yaml").write_text(json.dumps(config))
         self.serve([options.manager, "--config", folder / "config.yaml"], folder, "/health")
 
@@ -149,10 +152,26 @@ def engine(options):
         targets = {"llama-server's router": lambda folder: Router(options, folder, gguf),
                    "manager, use told": lambda folder: Manager(options, folder, 0, "use", "ab", gguf),
                    "manager, total only": lambda folder: Manager(options, folder, 0, "total", "ab", gguf)}
-        for name, make in targets.items():
-            with tempfile.TemporaryDirectory(prefix="bench-swaps-") as folder, make(Path(folder) / "run") as one:
-                print(f"  engine {gguf.name:>32} {name:>24}: {swap(one, options.rounds, 0)}", flush=True)
-                if options.shared:
+        if options.overlap:
+            targets["manager, overlap"] = lambda folder: Manager(options, folder, 0, "use", "ab", gguf, overlap=True)
+        with contextlib.ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-swaps-")))
+            ones = {name: stack.enter_context(make(folder / str(number))) for number, (name, make) in enumerate(targets.items())}
+            times = {name: [] for name in ones}
+            for one in ones.values():
+                # Each model has been started once.
+                one.chat("b"), one.chat("a")
+            # In turns: what else runs on the machine hits all of them alike.
+            for turn in range(options.rounds):
+                for name, one in ones.items():
+                    times[name].append(one.chat("ba"[turn % 2]))
+            least = statistics.median(times["llama-server's router"])
+            for name, one in ones.items():
+                median = statistics.median(times[name])
+                print(f"  engine {gguf.name:>32} {name:>24}: median {median:.4f} s = {median / least:.2f} x, least "
+                      f"{min(times[name]):.4f}, largest {max(times[name]):.4f}", flush=True)
+            if options.shared:
+                for name, one in ones.items():
                     print(f"  shared {gguf.name:>32} {name:>24}: {shared(one, options.rounds, 0)}", flush=True)
 
 
@@ -291,12 +310,17 @@ def main():
     options.add_argument("--llama-swap", default=None, type=Path)
     options.add_argument("--llama-server", default=None, type=Path)
     options.add_argument("--gguf", action="append", default=[], type=Path)
+    options.add_argument("--overlap", action="store_true", help="engine: the manager with `overlap: true`, too")
     options.add_argument("--rounds", default=10, type=int)
     options.add_argument("--load", action="append", type=float)
     options.add_argument("--no-shared", dest="shared", action="store_false", help="leaves the two clients out of engine")
     options.add_argument("--only", action="append", choices=[*SECTIONS, "engine", "parked"])
     options = options.parse_args()
     options.fake, options.manager = options.fake.resolve(), options.manager.resolve()
+    # Each target runs in a folder of its own.
+    if options.llama_server:
+        options.llama_server = options.llama_server.resolve()
+    options.gguf = [gguf.resolve() for gguf in options.gguf]
     targets = {"manager, use told": (Manager, "use", {}), "manager, total only": (Manager, "total", {}),
                "manager, use told, min_hold 0": (Manager, "use", {"min_hold": 0}),
                "manager, no devices": (Manager, None, {})}

@@ -14,7 +14,8 @@ pub use manager::{RemoteModel, StateLine};
 
 use connection::ProbeConnection;
 use llm_manager_policy::readiness::{
-    BackendInfo, ProbeAnswer, ProbeQuestion, ProbeStep, Readiness, RemoteProbe, RemoteReadiness as FarTold,
+    self, BackendInfo, ProbeAnswer, ProbeQuestion, ProbeStep, Readiness, RemoteProbe,
+    RemoteReadiness as FarTold,
 };
 use llm_manager_process::{BackendAddress, ListenScan, Stranger, Tail};
 use std::future::Future;
@@ -29,8 +30,6 @@ const SLOW_ANSWER: Duration = Duration::from_secs(1);
 const REMARK_EVERY: Duration = Duration::from_secs(10);
 /// A start that has opened no port for so long is looked at for one that it has opened instead.
 const LOOK_ELSEWHERE: Duration = Duration::from_secs(2);
-/// A backend that prints has perhaps just become ready; one that prints without end is not asked without end.
-const AFTER_NEWS: Duration = Duration::from_millis(3);
 
 /// A backend that served and answers its probe with errors, or not at all, has so long to do better.
 const CHECK_PATIENCE: Duration = Duration::from_secs(5);
@@ -62,7 +61,7 @@ pub async fn until_ready(
     let mut watch = Watch::new(model, told);
     let mut listener = Listener::Unknown(check_listener);
     let began = Instant::now();
-    output.borrow_and_update();
+    let mut seen = output.borrow_and_update().seen;
     while let Some(question) = readiness.next() {
         // What costs something is not asked of a stranger.
         if question.body.is_some() {
@@ -94,13 +93,21 @@ pub async fn until_ready(
                     if output.changed().await.is_err() {
                         std::future::pending::<()>().await;
                     }
-                    tokio::time::sleep(AFTER_NEWS.saturating_sub(asked.elapsed())).await;
+                    let least = after_news(&output.borrow_and_update(), &mut seen);
+                    tokio::time::sleep(least.saturating_sub(asked.elapsed())).await;
                 };
                 tokio::select! { () = tokio::time::sleep(pause) => {}, () = news => {} }
             }
         }
     }
     Ok(BackendInfo::default())
+}
+
+/// How long after a question the lines since the last look let the next one be asked.
+fn after_news(tail: &Tail, seen: &mut u64) -> Duration {
+    let new = usize::try_from(tail.seen.saturating_sub(*seen)).unwrap_or(usize::MAX);
+    *seen = tail.seen;
+    readiness::pause_after(tail.lines.iter().rev().take(new).map(String::as_str))
 }
 
 /// Returns when a server that somebody else runs answers, or counts as down, and says why.

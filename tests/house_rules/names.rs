@@ -8,6 +8,8 @@ const OF_EACH_MODULE: &[&str] = &["State", "Event", "View", "Effect", "Step", "L
 
 /// One type in two versions, of which one is compiled: by system, or by feature.
 const OF_TWO_VERSIONS: &[&str] = &[
+    "Born",
+    "Cradle",
     "Enclosure",
     "GroupLeader",
     "Held",

@@ -6,9 +6,11 @@
 //! the gate has spoken the truth, the trial is left out, because the client's own request tells the same.
 
 mod names;
+mod news;
 mod remote;
 
 pub use names::{ListedModel, Listing, ModelNames};
+pub use news::pause_after;
 pub use remote::{RemoteProbe, RemoteReadiness};
 
 use crate::spec::{ModeSpec, ProbeSpec, VariantSpec};

@@ -8,6 +8,7 @@ mod backend_address;
 mod command;
 mod error;
 pub mod far;
+mod first_process;
 mod flood;
 mod group;
 mod guard;

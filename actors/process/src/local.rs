@@ -14,6 +14,7 @@ use llm_manager_policy::lifecycle::crash_grace;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::command::{self, Markers};
+use super::first_process::FirstProcess;
 use super::output::{RunOutput, TailWriter};
 use super::platform::cgroup::Room;
 use super::platform::{self, Enclosure, GroupLeader, ProcessId, Signal};
@@ -43,6 +44,8 @@ pub struct LocalLauncher {
     left_behind: Rc<Cell<bool>>,
     /// Way is being made for a launch.
     makes_way: Rc<Cell<bool>>,
+    /// The last backend was born in its cgroup: no way has to be made for the next one.
+    born_inside: Rc<Cell<bool>>,
     hidden: Rc<RefCell<Vec<String>>>,
 }
 
@@ -67,6 +70,7 @@ impl LocalLauncher {
             leaders: Leaders::default(),
             left_behind: Rc::default(),
             makes_way: Rc::default(),
+            born_inside: Rc::default(),
             hidden: Rc::default(),
         }
     }
@@ -108,11 +112,10 @@ impl LocalLauncher {
                 command.env_remove(name);
             }
             enclosure.prepare(&mut command);
-            if let Some(room) = &room {
-                // Without it the run is looked for as on any other system.
-                let _ = room.house(&mut command);
-            }
-            tokio::process::Command::from(command).kill_on_drop(true).spawn()
+            // Without it the run is looked for as on any other system.
+            let cradle = room.as_ref().and_then(|room| room.house(&mut command).ok());
+            let spawned = tokio::process::Command::from(command).kill_on_drop(true).spawn();
+            FirstProcess::of(spawned, cradle.as_ref())
         };
         let mut child = match build(&words) {
             // Executable, but without a first line that says by what.
@@ -125,7 +128,9 @@ impl LocalLauncher {
             room.iter().for_each(|room| platform::cgroup::close(room.path()));
             cannot(&error)
         })?;
-        enclosure.admit(&child).map_err(|error| cannot(&error))?;
+        child.admit(&enclosure).map_err(|error| cannot(&error))?;
+        let born_inside = child.is_inside();
+        self.born_inside.set(born_inside);
         // Not yet waited for, so the pid is still its own, be it a zombie.
         let pid = child.id().unwrap_or_default();
         let held = GroupLeader::hold(pid);
@@ -161,6 +166,7 @@ impl LocalLauncher {
             instance: markers.instance.clone(),
             owner: markers.owner.clone(),
             room: room.clone(),
+            born_inside,
             leaders: self.leaders.clone(),
             known: BTreeSet::new(),
             enclosure,
@@ -258,9 +264,13 @@ impl Launcher for LocalLauncher {
             let Ok(slot) = slot.acquire_owned().await else {
                 return Err(LaunchError::SlotClosed { model: order.model });
             };
-            // By a thread that may wait: this one would.
-            let way = tokio::task::spawn_blocking(platform::cgroup::make_way);
-            let (port, _) = futures_util::join!(launcher.ports.hold(order.port), way);
+            let way = async {
+                if !launcher.born_inside.get() {
+                    // By a thread that may wait: this one would.
+                    let _ = tokio::task::spawn_blocking(platform::cgroup::make_way).await;
+                }
+            };
+            let (port, ()) = futures_util::join!(launcher.ports.hold(order.port), way);
             let port = port?;
             launcher.spawn(&order, port, slot).map(|run| Box::new(run) as Box<dyn Run>)
         }
@@ -268,7 +278,7 @@ impl Launcher for LocalLauncher {
     }
 
     fn expect(&self) {
-        if !self.makes_way.replace(true) {
+        if !self.born_inside.get() && !self.makes_way.replace(true) {
             let makes_way = Rc::clone(&self.makes_way);
             actix_rt::spawn(async move {
                 let _ = tokio::task::spawn_blocking(platform::cgroup::make_way).await;

@@ -6,6 +6,8 @@
 #[cfg(unix)]
 mod before_exec;
 #[cfg(target_os = "linux")]
+mod born_inside;
+#[cfg(target_os = "linux")]
 pub(super) mod cgroup;
 #[cfg(not(target_os = "linux"))]
 #[path = "platform/no_cgroup.rs"]

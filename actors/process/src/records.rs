@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::platform::ProcessId;
+use super::platform::{self, ProcessId};
 
 /// One run, as `runs/<model>-<epoch>-<instance>.json` in the state folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,9 +83,13 @@ fn write_blocking(file: &Path, record: &ProcessRecord) -> io::Result<()> {
     std::fs::rename(&draft, file)
 }
 
-/// Removes a record beside the arbiter.
-pub(super) async fn remove(file: PathBuf) {
-    let done = tokio::task::spawn_blocking(move || remove_blocking(&file)).await;
+/// Removes a record beside the arbiter, and before it the cgroup of the run, if it has one.
+pub(super) async fn close(file: PathBuf, room: Option<PathBuf>) {
+    let closing = move || {
+        room.iter().for_each(|room| platform::cgroup::close(room));
+        remove_blocking(&file);
+    };
+    let done = tokio::task::spawn_blocking(closing).await;
     if let Err(error) = done {
         log::error!("a record can't be removed: {error}");
     }

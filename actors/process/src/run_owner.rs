@@ -10,12 +10,12 @@ use std::process::ExitStatus;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::process::Child;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
 use super::ExitReport;
+use super::first_process::FirstProcess;
 use super::output::TailWriter;
 use super::platform::{self, FORCE, GroupLeader, ProcessId, ProcessInfo, Signal};
 use super::port::PortHold;
@@ -40,7 +40,7 @@ pub(super) enum StopLevel {
 pub(super) struct RunOwner {
     pub(super) model: String,
     pub(super) leader: ProcessId,
-    pub(super) child: Child,
+    pub(super) child: FirstProcess,
     /// For when nothing can be looked at.
     pub(super) held: GroupLeader,
     pub(super) leaders: Leaders,
@@ -131,11 +131,7 @@ impl RunOwner {
         if !survivors.is_empty() {
             self.left_behind.set(true);
         } else {
-            if let Some(room) = self.record.room.clone() {
-                let closed = tokio::task::spawn_blocking(move || platform::cgroup::close(&room)).await;
-                closed.unwrap_or_else(|error| log::error!("models/{}: its cgroup: {error}", self.model));
-            }
-            records::remove(self.record_file.clone()).await;
+            records::close(self.record_file.clone(), self.record.room.clone()).await;
         }
         let (success, status) = match status {
             Ok(status) => (status.success(), platform::exit_text(status)),
@@ -184,6 +180,10 @@ impl RunOwner {
                     StopLevel::Kill => return None,
                     StopLevel::Terminate => {
                         log::info!("models/{}: asking pid {} to exit", self.model, self.leader.pid);
+                        // Its first process needs no look at anything, and is the one that has most to do.
+                        if self.held.ask() {
+                            ending.told.insert(self.leader);
+                        }
                         self.ask_to_end(ending).await;
                         self.stop.run();
                     }

@@ -1,6 +1,6 @@
 //! Who belongs to a run: found in one reading of the process table.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
@@ -91,6 +91,8 @@ pub(super) struct RunMarks {
     pub(super) owner: String,
     /// The cgroup of the run, if it has one.
     pub(super) room: Option<PathBuf>,
+    /// Its first process, and so everything that grew from it, began its life in there.
+    pub(super) born_inside: bool,
     /// The leaders of all runs of this manager.
     pub(super) leaders: Leaders,
     /// Members that were seen before: they stay members when they change group and lose their parent.
@@ -100,9 +102,9 @@ pub(super) struct RunMarks {
 
 impl RunMarks {
     /// Reads the process table, where nothing better knows.
-    pub(super) fn run(&self) -> io::Result<Vec<ProcessInfo>> {
-        if let Some(found) = self.enclosure.members()? {
-            return Ok(found);
+    pub(super) fn look(&self) -> io::Result<TreeLook> {
+        if let Some(members) = self.enclosure.members()? {
+            return Ok(TreeLook { members, has_strayed: false, is_over: false });
         }
         let all = platform::processes()?;
         // The group outlives its leader, and no new process gets its number meanwhile. If one has it,
@@ -124,7 +126,18 @@ impl RunMarks {
                 roots.insert(info.id);
             }
         }
-        Ok(members(&all, |info| roots.contains(&info.id)))
+        let members = members(&all, |info| roots.contains(&info.id));
+        // One that has ended since the table was read isn't listed either.
+        let lives = |id: ProcessId| {
+            platform::process(id.pid).is_ok_and(|now| now.is_some_and(|info| info.id == id && info.alive))
+        };
+        let has_strayed =
+            self.born_inside && members.iter().any(|info| !inside.contains(&info.id.pid) && lives(info.id));
+        // Asked last: what was born since the table was read is counted.
+        let is_over = members.is_empty()
+            && self.born_inside
+            && self.room.as_deref().is_some_and(platform::cgroup::is_empty);
+        Ok(TreeLook { members, has_strayed, is_over })
     }
 
     /// Daemons without any sign of where they came from. This process has adopted them, and it has no other children
@@ -170,15 +183,27 @@ impl RunMarks {
     }
 }
 
+/// What one look at a run showed.
+pub(super) struct TreeLook {
+    /// Those who live.
+    pub(super) members: Vec<ProcessInfo>,
+    /// Some of them have left the cgroup of the run.
+    has_strayed: bool,
+    /// Nobody lives, and no second look is needed to know.
+    pub(super) is_over: bool,
+}
+
 /// The process tree of one run.
 #[derive(Debug)]
 pub(super) struct ProcessTree {
     search: RefCell<RunMarks>,
+    /// Somebody of it was seen outside its cgroup, where he may have been overlooked since.
+    strayed: Cell<bool>,
 }
 
 impl ProcessTree {
     pub(super) fn new(search: RunMarks) -> Self {
-        Self { search: RefCell::new(search) }
+        Self { search: RefCell::new(search), strayed: Cell::new(false) }
     }
 
     /// Signals each of them, all of them members.
@@ -188,8 +213,13 @@ impl ProcessTree {
 
     /// Its living members. An error means that nobody could look, not that there are none.
     pub(super) async fn scan(&self) -> io::Result<Vec<ProcessInfo>> {
+        self.look().await.map(|look| look.members)
+    }
+
+    /// The same, and what else a look shows.
+    pub(super) async fn look(&self) -> io::Result<TreeLook> {
         let search = self.search.borrow().clone();
-        let looking = tokio::task::spawn_blocking(move || search.run());
+        let looking = tokio::task::spawn_blocking(move || search.look());
         let found = tokio::time::timeout(LOOK_LIMIT, looking).await;
         let late = |_| io::Error::new(io::ErrorKind::TimedOut, "reading the process table takes too long");
         self.take(found.map_err(late)?.map_err(io::Error::other)??)
@@ -197,18 +227,19 @@ impl ProcessTree {
 
     /// Its living members, while the arbiter waits.
     pub(super) fn scan_blocking(&self) -> io::Result<Vec<ProcessInfo>> {
-        let found = self.search.borrow().run()?;
-        self.take(found)
+        let found = self.search.borrow().look()?;
+        self.take(found).map(|look| look.members)
     }
 
-    fn take(&self, found: Vec<ProcessInfo>) -> io::Result<Vec<ProcessInfo>> {
+    fn take(&self, found: TreeLook) -> io::Result<TreeLook> {
+        self.strayed.set(self.strayed.get() || found.has_strayed);
         let mut search = self.search.borrow_mut();
         // Only ever more, as one reading may miss a process; a busy backend's past has a bound.
         if search.known.len() > KNOWN {
             search.known.clear();
         }
-        search.known.extend(found.iter().map(|info| info.id));
-        Ok(found)
+        search.known.extend(found.members.iter().map(|info| info.id));
+        Ok(TreeLook { is_over: found.is_over && !self.strayed.get(), ..found })
     }
 }
 

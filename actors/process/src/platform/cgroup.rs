@@ -9,6 +9,8 @@ use std::process::Command;
 
 use procfs::process::Process;
 
+pub(crate) use super::born_inside::{Born, Cradle, bury_stillborn};
+
 /// A backend may make cgroups of its own below its one.
 const DEEPEST: u32 = 8;
 
@@ -41,13 +43,9 @@ impl Room {
     }
 
     /// Has the child begin its life inside. If that fails it is looked for as everywhere else.
-    pub(crate) fn house(&self, command: &mut Command) -> io::Result<()> {
-        let door = self.door.try_clone()?;
-        super::before_exec::before_exec(command, move || {
-            let _ = rustix::io::write(&door, b"0");
-            Ok(())
-        });
-        Ok(())
+    pub(crate) fn house(&self, command: &mut Command) -> io::Result<Cradle> {
+        let folder = std::fs::File::open(&self.dir)?;
+        Cradle::prepare(command, folder.into(), self.door.try_clone()?)
     }
 }
 
@@ -76,6 +74,12 @@ fn remove(dir: &Path, depth: u32) -> io::Result<()> {
         }
     }
     std::fs::remove_dir(dir)
+}
+
+/// Whether nobody lives in it or below it, as the kernel itself counts: a child is in it before its parent can end.
+pub(crate) fn is_empty(dir: &Path) -> bool {
+    let events = std::fs::read_to_string(dir.join("cgroup.events"));
+    events.is_ok_and(|events| events.lines().any(|line| line == "populated 0"))
 }
 
 /// The processes in it, and in those below it.
@@ -120,7 +124,7 @@ fn below(dir: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 /// The folder of the cgroup that this process is in.
-fn own_cgroup() -> Option<PathBuf> {
+pub(crate) fn own_cgroup() -> Option<PathBuf> {
     let me = Process::myself().ok()?;
     let mount = me.mountinfo().ok()?.into_iter().find(|mount| mount.fs_type == "cgroup2")?;
     let own = me.cgroups().ok()?.into_iter().find(|group| group.hierarchy == 0)?.pathname;
@@ -132,6 +136,30 @@ fn own_cgroup() -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_empty_as_long_as_nobody_was_born_in_it() {
+        // Not everybody may make one.
+        let Some(room) = Room::make(&format!("test-{}", std::process::id())) else { return };
+        assert!(is_empty(room.path()));
+        let mut command = Command::new("sleep");
+        command.arg("1000");
+        super::super::linux::die_with_this_thread(&mut command);
+        let cradle = room.house(&mut command).unwrap();
+        let mut child = command.spawn().unwrap();
+        let pid = cradle.born().unwrap_or(child.id());
+        assert!(!is_empty(room.path()));
+        assert_eq!(inhabitants(room.path()).unwrap(), BTreeSet::from([pid]));
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid.cast_signed()), nix::sys::signal::SIGKILL)
+            .unwrap();
+        child.wait().unwrap();
+        if pid != child.id() {
+            bury_stillborn(pid);
+        }
+        assert!(is_empty(room.path()));
+        close(room.path());
+        assert!(!is_empty(room.path()), "what can't be read isn't known to be empty");
+    }
 
     #[test]
     fn who_makes_way_stays_where_it_is() {

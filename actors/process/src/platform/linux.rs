@@ -1,6 +1,7 @@
 //! Linux: /proc, the parent death signal, pidfds and subreapers. What any Unix has is in `unix`.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
@@ -12,9 +13,9 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal as UnixSignal, kill};
 use nix::sys::wait::{Id as WaitId, WaitPidFlag, waitid, waitpid};
 use nix::unistd::{Pid, getpid, getppid};
-use procfs::ProcError;
 use procfs::net::TcpState;
 use procfs::process::{FDTarget, Process, Stat};
+use procfs::{FromRead as _, ProcError};
 use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
 
 use super::before_exec::before_exec;
@@ -40,8 +41,16 @@ pub(crate) fn own_program() -> io::Result<PathBuf> {
 /// may take it for gone.
 pub(crate) fn processes() -> io::Result<Vec<ProcessInfo>> {
     let mut found = Vec::new();
-    for process in procfs::process::all_processes().map_err(cause)? {
-        found.extend(seen(process.and_then(|process| process.stat()))?.map(info));
+    let mut line = Vec::new();
+    for entry in std::fs::read_dir("/proc")? {
+        let entry = entry?;
+        if entry.file_name().to_str().is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_digit())) {
+            line.clear();
+            // One file, and no more questions about it than it takes: there may be thousands of them.
+            let read = File::open(entry.path().join("stat")).and_then(|mut stat| stat.read_to_end(&mut line));
+            let stat = read.map_err(ProcError::from).and_then(|_| Stat::from_read(line.as_slice()));
+            found.extend(seen(stat)?.map(info));
+        }
     }
     Ok(found)
 }
@@ -167,11 +176,14 @@ pub(crate) fn boot_id() -> io::Result<String> {
 pub fn die_with_this_thread(command: &mut Command) {
     command.process_group(0);
     let parent = getpid();
-    before_exec(command, move || {
-        set_pdeathsig(UnixSignal::SIGKILL)?;
-        // The parent may have died before the line above: then no signal will ever come.
-        if getppid() == parent { Ok(()) } else { Err(Errno::ESRCH.into()) }
-    });
+    before_exec(command, move || die_with(parent));
+}
+
+/// Has the kernel kill this process, which is about to call exec, when the thread of its parent ends that made it.
+pub(super) fn die_with(parent: Pid) -> io::Result<()> {
+    set_pdeathsig(UnixSignal::SIGKILL)?;
+    // The parent may have died before the line above: then no signal will ever come.
+    if getppid() == parent { Ok(()) } else { Err(Errno::ESRCH.into()) }
 }
 
 /// Has orphans of backends become children of this process, so that they can be seen and waited for.

@@ -70,6 +70,11 @@ impl GroupLeader {
         Self { pid, held: system::Held::hold(pid), peopled: Cell::new(true) }
     }
 
+    /// Asks the child to end, which nobody has waited for yet. False: it couldn't be asked.
+    pub(crate) fn ask(&self) -> bool {
+        send_with(Signal::Terminate, |signal| self.held.signal(self.pid, signal)).is_ok()
+    }
+
     /// Whether its group has members, zombies included; asked as soon as somebody has waited for the child, and then
     /// again and again: a group that was empty once may be another's later.
     pub(crate) fn has_group(&self) -> bool {

@@ -108,6 +108,10 @@ impl GroupLeader {
         Self
     }
 
+    pub(crate) fn ask(&self) -> bool {
+        false
+    }
+
     pub(crate) fn has_group(&self) -> bool {
         false
     }

@@ -228,10 +228,11 @@ impl RunOwner {
 
     /// The living members; none only if two readings in a row find none. A process that is just calling
     /// exec shows no environment for a moment, and one reading may miss it.
+    /// Where the kernel itself counts who is left, one is enough.
     async fn settled(&self) -> io::Result<Vec<ProcessInfo>> {
-        let first = self.tree.scan().await?;
-        if !first.is_empty() {
-            return Ok(first);
+        let first = self.tree.look().await?;
+        if !first.members.is_empty() || first.is_over {
+            return Ok(first.members);
         }
         sleep(SHORTEST_PAUSE).await;
         self.tree.scan().await

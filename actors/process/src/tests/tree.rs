@@ -35,6 +35,58 @@ async fn sigterm_reaches_grandchildren() {
     assert_all_gone(&pids);
 }
 
+/// Whether it is in the cgroup of a run.
+#[cfg(target_os = "linux")]
+fn is_inside(pid: u32) -> bool {
+    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    groups.lines().any(|line| line.starts_with("0::") && line.contains("/llm-manager-"))
+}
+
+#[cfg(target_os = "linux")]
+#[actix_rt::test]
+async fn a_backend_is_born_as_a_child_of_ours_and_nobody_else_is() {
+    let children = || {
+        let all = platform::processes().unwrap().into_iter();
+        all.filter(|info| info.parent == std::process::id()).map(|info| info.id.pid).collect::<Vec<_>>()
+    };
+    // Of other tests, where they share the process.
+    let before = children();
+    let children = || children().into_iter().filter(|pid| !before.contains(pid)).collect::<Vec<_>>();
+    let house = House::new();
+    let run = house.shell("echo $$; trap 'exit 7' TERM; while :; do sleep 0.02; done").await;
+    let pids = pids(&*run, 1).await;
+    assert_eq!(run.pid(), Some(pids[0]));
+    let info = platform::process(pids[0]).unwrap().unwrap();
+    assert_eq!((info.parent, info.group), (std::process::id(), pids[0]));
+    until("the one that was in between is waited for", || children() == pids).await;
+    run.terminate();
+    assert_eq!(ended(&*run).await.status, "exit code 7");
+    assert!(children().is_empty(), "it was waited for");
+    let left =
+        platform::cgroup::own_cgroup().and_then(|dir| dir.read_dir().ok()).into_iter().flatten().flatten();
+    let instance = house.dir.path().file_name().unwrap().to_str().unwrap();
+    let names: Vec<String> = left.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    assert!(names.iter().all(|name| !name.contains(instance)), "its cgroup is gone: {names:?}");
+}
+
+#[cfg(target_os = "linux")]
+#[actix_rt::test]
+async fn what_has_left_the_cgroup_is_found_all_the_same() {
+    let house = House::new();
+    let home = platform::cgroup::own_cgroup().unwrap_or_default().join("cgroup.procs");
+    let flee = format!("echo 0 > {} 2>/dev/null; exec setsid sleep 1000", home.display());
+    let run = house.shell(&format!("sh -c '{flee}' & echo $!; echo $$; wait")).await;
+    let pids = pids(&*run, 2).await;
+    until("it has fled", || {
+        let group = platform::process(pids[0]).unwrap().map(|info| info.group);
+        group == Some(pids[0]) && (!is_inside(pids[0]) || !is_inside(pids[1]))
+    })
+    .await;
+    run.terminate();
+    ended(&*run).await;
+    assert_all_gone(&pids);
+}
+
 #[actix_rt::test]
 async fn a_stopped_backend_hears_sigterm() {
     let house = House::new();
@@ -225,11 +277,12 @@ async fn a_stray_belongs_to_the_last_run_that_is_old_enough() {
             instance,
             owner,
             room: None,
+            born_inside: false,
             leaders: all,
             known: BTreeSet::new(),
             enclosure: Enclosure::new().unwrap(),
         };
-        search.run().unwrap().iter().any(|info| info.id == stray.id)
+        search.look().unwrap().members.iter().any(|info| info.id == stray.id)
     };
     let older = ProcessId { pid: 1, start_time: stray.id.start_time };
     let other = ProcessId { pid: 2, ..older };

@@ -16,7 +16,7 @@ pub(super) struct FirstProcess {
 
 #[derive(Debug)]
 enum Kind {
-    Spawned(Child),
+    Spawned(Box<Child>),
     /// It began its life in the cgroup of its run.
     Inside(cgroup::Born),
 }
@@ -36,7 +36,7 @@ impl FirstProcess {
         // The one in between has ended; tokio waits for it.
         let kind = match born {
             Some(pid) => Kind::Inside(cgroup::Born::adopt(pid)?),
-            None => Kind::Spawned(child),
+            None => Kind::Spawned(Box::new(child)),
         };
         Ok(Self { kind, stdout, stderr })
     }

@@ -13,6 +13,7 @@ mod front;
 mod gateway;
 mod peer;
 mod pipeline;
+mod read_buffer;
 mod requester;
 mod route;
 mod standby;

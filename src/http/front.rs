@@ -5,6 +5,8 @@
 mod dialogue;
 mod request;
 mod response;
+#[cfg(test)]
+mod tests;
 
 use super::connection::ClientConnection;
 use super::pipeline::PipelinedConnection;

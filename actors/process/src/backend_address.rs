@@ -135,14 +135,14 @@ impl BackendAddress {
         }
     }
 
-    /// What every request there carries, beside what it takes of its client's.
+    /// What every request there carries behind what it takes of its client's, beside `Host`.
     pub fn own_headers(&self) -> impl Iterator<Item = (HeaderName, &HeaderValue)> {
         let (via, key) = match &self.to {
             To::Here(_) => (None, None),
             To::There(there) => (Some((VIA, &there.manager)), there.key.as_ref()),
             To::Node(node) => (None, Some(&node.key)),
         };
-        [Some((HOST, &self.host)), via, key.map(|key| (AUTHORIZATION, key))].into_iter().flatten()
+        via.into_iter().chain(key.map(|key| (AUTHORIZATION, key)))
     }
 
     /// Gives a request what it needs to be taken there, and takes away what doesn't go there.
@@ -151,6 +151,7 @@ impl BackendAddress {
         for name in stays.collect::<Vec<_>>() {
             headers.remove(name);
         }
+        headers.insert(HOST, self.host.clone());
         for (name, value) in self.own_headers() {
             headers.append(name, value.clone());
         }

@@ -1,5 +1,6 @@
 //! What browsers say of the page that sends a request.
 
+use super::hosts::SEC_FETCH_SITE;
 use crate::http::error::{ApiError, ApiErrorKind, quoted};
 use actix_web::http::header::{HOST, HeaderMap, HeaderValue, ORIGIN};
 
@@ -21,7 +22,7 @@ pub(crate) fn check_origin(headers: &HeaderMap) -> Result<(), ApiError> {
 /// and may evict others. It carries no `Origin`.
 pub(crate) fn check_link(headers: &HeaderMap) -> Result<(), ApiError> {
     check_origin(headers)?;
-    if headers.get("sec-fetch-site").map(HeaderValue::as_bytes) != Some(b"cross-site") {
+    if headers.get(SEC_FETCH_SITE).map(HeaderValue::as_bytes) != Some(b"cross-site") {
         return Ok(());
     }
     let message = "a page of another site may not lead to a backend, for that would start it: type the address, open it \
@@ -53,5 +54,5 @@ pub(crate) fn check_site(headers: &HeaderMap) -> Result<(), ApiError> {
 
 /// Whether it is a program, a page of ours, or somebody who has typed the address.
 fn is_led_by_ours(headers: &HeaderMap) -> bool {
-    matches!(headers.get("sec-fetch-site").map(HeaderValue::as_bytes), None | Some(b"same-origin" | b"none"))
+    matches!(headers.get(SEC_FETCH_SITE).map(HeaderValue::as_bytes), None | Some(b"same-origin" | b"none"))
 }

@@ -8,11 +8,12 @@ use super::response::{self, BodyFraming};
 use crate::http::base_path;
 use crate::http::connection::ClientConnection;
 use crate::http::pipeline::PipelinedConnection;
+use crate::http::read_buffer;
 use actix_http::{HttpMessage, Request, Response};
 use actix_service::Service;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::http::StatusCode;
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use std::cell::Cell;
 use std::future::Future;
 use std::io;
@@ -22,7 +23,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::AsyncWrite;
 use tokio::sync::Notify;
 use tokio::time::Sleep;
 
@@ -30,13 +31,11 @@ use tokio::time::Sleep;
 const PATIENCE: Duration = Duration::from_millis(200);
 /// What a client may send ahead of its answers. More stays in its own system.
 const AHEAD: usize = 64 << 10;
-/// Read at once.
-const BITE: usize = 16 << 10;
 /// An answer is written at the latest when so much of it is there.
 const FULL: usize = 32 << 10;
 
 thread_local! {
-    static READING: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    /// What answers are written into, lent to one connection at a time.
     static WRITING: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
@@ -84,8 +83,9 @@ pub(super) struct Dialogue<S: Service<Request>, H> {
     shared: Rc<Shared<S, H>>,
     peer: Option<SocketAddr>,
     connection: ClientConnection,
-    /// What has come and is not yet taken; nothing can be made of it before so much is there.
-    came: Vec<u8>,
+    /// What has come and is not yet taken, and what came behind it; nothing can be made of both before so much is there.
+    came: Bytes,
+    more: Vec<u8>,
     wanted: usize,
     /// What is still to be written, from there on.
     out: Vec<u8>,
@@ -109,10 +109,19 @@ enum Turn<F> {
     /// Ours: the answer is not there yet.
     Serving(F),
     /// The answer's: it is on its way.
-    Answering(BoxBody, BodyFraming, bool),
-    /// What is written must leave; then the connection ends, or goes on.
-    Flushing(bool),
+    Answering(BoxBody, BodyFraming, After),
+    /// What is written must leave.
+    Flushing(After),
     Closing(Pin<Box<Sleep>>),
+}
+
+/// What follows an answer.
+#[derive(Clone, Copy)]
+enum After {
+    Next,
+    Close,
+    /// It broke off, and nobody may take the part for the whole.
+    Cut(io::ErrorKind),
 }
 
 /// How a dialogue ended.
@@ -148,7 +157,8 @@ where
             shared,
             peer,
             connection,
-            came: Vec::new(),
+            came: Bytes::new(),
+            more: Vec::new(),
             wanted: 1,
             out: Vec::new(),
             written: 0,
@@ -163,8 +173,9 @@ where
     }
 
     /// The connection, and what has come of a request that is not plain.
-    pub(super) fn rest(self) -> PipelinedConnection {
-        PipelinedConnection::new(self.connection, Bytes::from(self.came))
+    pub(super) fn rest(mut self) -> PipelinedConnection {
+        self.join();
+        PipelinedConnection::new(self.connection, self.came)
     }
 
     /// Until it ends. An error: the connection is cut.
@@ -204,16 +215,21 @@ where
                         return Poll::Pending;
                     }
                 }
-                Turn::Flushing(closes) => {
-                    let closes = *closes;
+                Turn::Flushing(after) => {
+                    let after = *after;
                     if self.poll_write(context)?.is_pending() {
+                        if self.poll_gone(context) {
+                            return Poll::Ready(Ok(DialogueEnd::Closed));
+                        }
                         return Poll::Pending;
                     }
-                    if closes {
-                        self.close();
-                    } else {
-                        self.quiet = Instant::now();
-                        self.turn = Turn::Reading;
+                    match after {
+                        After::Next => {
+                            self.quiet = Instant::now();
+                            self.turn = Turn::Reading;
+                        }
+                        After::Close => self.close(),
+                        After::Cut(kind) => return Poll::Ready(Err(kind.into())),
                     }
                 }
                 Turn::Closing(limit) => {
@@ -230,8 +246,10 @@ where
 
     /// The server ends: whoever has begun a request is told so.
     fn last(&mut self) {
-        match request::look(&Bytes::from(std::mem::take(&mut self.came)), true) {
-            Sent::Plain(mut request, _) => {
+        self.join();
+        match request::look(&self.came, true) {
+            Sent::Plain(mut request, taken) => {
+                self.took(taken);
                 self.prepare(&mut request);
                 self.turn = Turn::Serving(self.shared.service.call(request));
             }
@@ -246,22 +264,16 @@ where
     /// The next request. `None`: there will be none.
     fn poll_request(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Option<Sent>>> {
         loop {
-            if self.came.len() >= self.wanted {
-                let came = Bytes::from(std::mem::take(&mut self.came));
-                match request::look(&came, false) {
+            if self.came.len() + self.more.len() >= self.wanted {
+                self.join();
+                match request::look(&self.came, false) {
                     Sent::Plain(mut request, taken) => {
-                        self.keep(&came[taken..]);
+                        self.took(taken);
                         self.prepare(&mut request);
                         return Poll::Ready(Ok(Some(Sent::Plain(request, taken))));
                     }
-                    Sent::Beginning(wanted) => {
-                        self.keep(&came);
-                        self.wanted = wanted;
-                    }
-                    Sent::Other => {
-                        self.keep(&came);
-                        return Poll::Ready(Ok(Some(Sent::Other)));
-                    }
+                    Sent::Beginning(wanted) => self.wanted = wanted,
+                    Sent::Other => return Poll::Ready(Ok(Some(Sent::Other))),
                 }
             }
             match self.poll_read(context)? {
@@ -279,7 +291,7 @@ where
 
     /// The client says nothing: for how long?
     fn poll_quiet(&mut self, context: &mut Context<'_>) -> Poll<Option<Sent>> {
-        if !self.came.is_empty() {
+        if self.came.len() + self.more.len() > 0 {
             let rest = self.rest.get_or_insert_with(|| Box::pin(tokio::time::sleep(PATIENCE)));
             return rest.as_mut().poll(context).map(|()| Some(Sent::Other));
         }
@@ -300,22 +312,28 @@ where
 
     /// Takes what has come into hand.
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Read>> {
-        let mut place = READING.take();
-        place.resize(BITE, 0);
-        let mut buffer = ReadBuf::new(&mut place);
-        let read = Pin::new(&mut self.connection).poll_read(context, &mut buffer);
-        let bytes = buffer.filled();
-        // Most requests come in one piece: exactly their size is kept.
-        self.came.reserve_exact(bytes.len());
-        self.came.extend_from_slice(bytes);
-        let end = bytes.is_empty();
-        READING.set(place);
-        read.map_ok(|()| if end { Read::End } else { Read::Bytes })
+        let Self { connection, more, .. } = self;
+        let read = read_buffer::poll_read(Pin::new(connection), context, |came| {
+            // Most requests come in one piece: exactly their size is kept.
+            more.reserve_exact(came.len());
+            more.extend_from_slice(came);
+        });
+        read.map_ok(|read| read.map_or(Read::End, |()| Read::Bytes))
+    }
+
+    /// What has come and is not yet taken, in one piece.
+    fn join(&mut self) {
+        if self.came.is_empty() {
+            self.came = Bytes::from(std::mem::take(&mut self.more));
+        } else if !self.more.is_empty() {
+            self.came = Bytes::from([&self.came[..], &self.more].concat());
+            self.more = Vec::new();
+        }
     }
 
     /// Whether the client has gone, while it is not its turn. What it sends ahead is kept.
     fn poll_gone(&mut self, context: &mut Context<'_>) -> bool {
-        while self.came.len() < AHEAD {
+        while self.came.len() + self.more.len() < AHEAD {
             match self.poll_read(context) {
                 Poll::Ready(Ok(Read::Bytes)) => (),
                 Poll::Ready(Ok(Read::End) | Err(_)) => return true,
@@ -330,9 +348,13 @@ where
         self.shared.ending.begun.get()
     }
 
-    /// What has come and is not yet used.
-    fn keep(&mut self, rest: &[u8]) {
-        self.came.extend_from_slice(rest);
+    /// So much has been used.
+    fn took(&mut self, length: usize) {
+        self.came.advance(length);
+        if self.came.is_empty() {
+            // Not even a share of what was before it.
+            self.came = Bytes::new();
+        }
         self.wanted = 1;
     }
 
@@ -353,15 +375,16 @@ where
             self.out = WRITING.take();
         }
         let framing = response::write_head(&head, size, closes, &mut self.out);
+        let after = if closes { After::Close } else { After::Next };
         self.turn = match size {
-            BodySize::None | BodySize::Sized(0) => Turn::Flushing(closes),
-            _ => Turn::Answering(body, framing, closes),
+            BodySize::None | BodySize::Sized(0) => Turn::Flushing(after),
+            _ => Turn::Answering(body, framing, after),
         };
     }
 
     /// Writes what is there of an answer, until its end is written.
     fn poll_answer(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Turn::Answering(body, framing, closes) = &mut self.turn else { return Poll::Ready(Ok(())) };
+        let Turn::Answering(body, framing, after) = &mut self.turn else { return Poll::Ready(Ok(())) };
         loop {
             if self.out.capacity() == 0 {
                 self.out = WRITING.take();
@@ -374,14 +397,14 @@ where
                 Poll::Ready(Some(Ok(part))) => response::write_part(framing, &part, &mut self.out),
                 Poll::Ready(Some(Err(error))) => {
                     log::debug!("a response was cut off: {error}");
-                    return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+                    self.turn = Turn::Flushing(After::Cut(io::ErrorKind::ConnectionAborted));
+                    return Poll::Ready(Ok(()));
                 }
                 Poll::Ready(None) => {
-                    let (framing, closes) = (*framing, *closes);
-                    // Nobody may take a part for the whole.
-                    let ended = response::write_end(framing, &mut self.out);
-                    self.turn = Turn::Flushing(closes || ended.is_err());
-                    return Poll::Ready(ended.map_err(|_| io::ErrorKind::UnexpectedEof.into()));
+                    let ended = response::write_end(*framing, &mut self.out);
+                    let short = After::Cut(io::ErrorKind::UnexpectedEof);
+                    self.turn = Turn::Flushing(ended.map_or(short, |()| *after));
+                    return Poll::Ready(Ok(()));
                 }
                 Poll::Pending => {
                     ready!(write(&mut self.connection, &mut self.out, &mut self.written, context))?;

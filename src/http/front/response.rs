@@ -78,9 +78,9 @@ fn write_status(head: &ResponseHead, out: &mut Vec<u8>) {
 }
 
 fn write_length(length: u64, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"content-length: ");
-    // Writing into memory doesn't fail.
-    let _ = write!(out, "{length}\r\n");
+    for part in ["content-length: ", itoa::Buffer::new().format(length), "\r\n"] {
+        out.extend_from_slice(part.as_bytes());
+    }
 }
 
 /// `Date`, computed once a second.
@@ -112,6 +112,7 @@ pub(super) fn write_part(framing: &mut BodyFraming, part: &[u8], out: &mut Vec<u
         BodyFraming::Chunks if part.is_empty() => (),
         BodyFraming::Chunks => {
             out.reserve(part.len() + AROUND);
+            // Writing into memory doesn't fail.
             let _ = write!(out, "{:x}\r\n", part.len());
             out.extend_from_slice(part);
             out.extend_from_slice(b"\r\n");

@@ -41,7 +41,7 @@ impl RequestParts<'_> {
         let mut head = self.begin(backend, if is_small { length } else { 0 })?;
         if length > 0 || matches!(*self.method, Method::POST | Method::PUT | Method::PATCH) {
             head.extend_from_slice(b"content-length: ");
-            put_number(&mut head, length);
+            head.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
             head.extend_from_slice(b"\r\n");
         }
         head.extend_from_slice(b"\r\n");
@@ -66,14 +66,16 @@ impl RequestParts<'_> {
         for part in [self.method.as_str(), " ", path, " HTTP/1.1\r\n"] {
             head.extend_from_slice(part.as_bytes());
         }
-        for (name, value) in backend.own_headers() {
-            put_line(&mut head, name.as_str(), value.as_bytes());
-        }
+        put_line(&mut head, "host", backend.host().as_bytes());
         for (name, value) in headers::to_backend(self.headers) {
             let name = name.as_str();
             if name != REQUEST_ID && backend.takes(name) {
                 put_line(&mut head, name, value.as_bytes());
             }
+        }
+        // Behind the client's: each manager on the way names itself as the last one.
+        for (name, value) in backend.own_headers() {
+            put_line(&mut head, name.as_str(), value.as_bytes());
         }
         put_line(&mut head, REQUEST_ID, self.request_id.as_bytes());
         Ok(head)
@@ -96,20 +98,6 @@ fn put_line(head: &mut Vec<u8>, name: &str, value: &[u8]) {
     head.extend_from_slice(b": ");
     head.extend_from_slice(value);
     head.extend_from_slice(b"\r\n");
-}
-
-fn put_number(head: &mut Vec<u8>, mut number: usize) {
-    let mut digits = [b'0'; 20];
-    let mut first = digits.len();
-    loop {
-        first -= 1;
-        digits[first] = b"0123456789"[number % 10];
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    head.extend_from_slice(&digits[first..]);
 }
 
 #[cfg(test)]
@@ -188,7 +176,7 @@ mod tests {
         let lines = lines(&written(&node, &Method::GET, "/", &headers, b""));
         assert_eq!(
             lines[1..],
-            ["host: n1:80", "authorization: Bearer secret", "x-a: 1", "x-request-id: made-here", ""]
+            ["host: n1:80", "x-a: 1", "authorization: Bearer secret", "x-request-id: made-here", ""]
         );
     }
 

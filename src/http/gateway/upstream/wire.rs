@@ -1,8 +1,8 @@
-//! The socket of a connection to a backend: writing what is to be sent, and reading through a buffer that all share.
+//! The socket of a connection to a backend: writing what is to be sent, and reading what comes.
 
 use super::payload::Payload;
+use crate::http::read_buffer;
 use llm_manager_process::BackendStream;
-use std::cell::Cell;
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -11,15 +11,8 @@ use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-/// The most that is read at once.
-const BUFFER: usize = 64 * 1024;
 /// Pieces that are written at once.
 const PIECES: usize = 16;
-
-thread_local! {
-    /// What is read into, lent to one connection at a time: none of them has to keep a buffer while it waits.
-    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-}
 
 /// What ties a connection to the Gateway that opened it.
 #[derive(Clone, Debug)]
@@ -88,20 +81,11 @@ impl Wire {
         {
             return Poll::Ready(Err(error));
         }
-        let mut scratch = SCRATCH.take();
-        if scratch.is_empty() {
-            scratch = vec![0; BUFFER];
-        }
-        let mut buffer = ReadBuf::new(&mut scratch);
-        let read = Pin::new(&mut self.stream).poll_read(cx, &mut buffer);
-        let read = read.map_ok(|()| match buffer.filled() {
-            [] => None,
-            came => {
-                self.heard = true;
-                Some(take(came))
-            }
+        let Self { stream, heard, .. } = self;
+        let read = read_buffer::poll_read(Pin::new(stream), cx, |came| {
+            *heard = true;
+            take(came)
         });
-        SCRATCH.set(scratch);
         if read.is_pending() && self.poll_gone(cx).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
